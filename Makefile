@@ -1,0 +1,49 @@
+# Every target works on a fresh clone: each depends on the environment that `setup` makes.
+PYTHON ?= python3
+VENV   := .venv
+STAMP  := $(VENV)/.stamp
+BIN    := $(VENV)/bin
+LOCK   := requirements/dev.txt
+
+.PHONY: setup demo test lint format lock ci-full clean help
+
+help:                       ## list the targets
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 22
+
+setup: $(STAMP)             ## make .venv with everything the demo and the tests need
+
+# uv when it is there (seconds), else pip; both read the same hash-locked list, which names no host.
+$(STAMP): $(LOCK) pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("openpcc needs Python 3.11 or newer; found %d.%d. Set PYTHON=python3.11" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	@$(PYTHON) -m venv --clear $(VENV)
+	@if command -v uv >/dev/null 2>&1 && uv --version >/dev/null 2>&1; then \
+	   VIRTUAL_ENV=$(VENV) uv pip install -q --require-hashes -r $(LOCK) && \
+	   VIRTUAL_ENV=$(VENV) uv pip install -q --no-deps --no-build-isolation -e . ; \
+	 else \
+	   $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r $(LOCK) && \
+	   $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e . ; \
+	 fi
+	@touch $@
+
+demo: setup                 ## the whole service on this machine, one real chat, four refusals
+	@$(BIN)/openpcc demo $(if $(ENGINE),--engine $(ENGINE))
+
+test: setup                 ## the tests a user runs: embedded engine, no big tools
+	@$(BIN)/python -m pytest -n 2 -m "not vllm"
+
+lint: setup                 ## format, lint, types, import arrows
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: setup               ## apply the formatter and the safe fixes
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+lock: setup                 ## refresh the hash-locked list (needs uv)
+	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	   pyproject.toml --extra demo --group dev -o $(LOCK)
+
+clean:                      ## remove what the targets made
+	@rm -rf $(VENV) .venv-vllm .pytest_cache .mypy_cache .ruff_cache .hypothesis

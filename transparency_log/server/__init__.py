@@ -1,0 +1,1 @@
+"""transparency_log/server."""
