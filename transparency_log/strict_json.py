@@ -2,8 +2,8 @@
 
 A document is parsed once into `Members`, whose typed getters name what was wrong, and closed with
 `end()`, which refuses members nobody asked for. Repeated members, floats, NaN, non-canonical base64
-and anything over the limit are refused. `attestation/strict_json.py` and `transparency_log/strict_json.py` are one text: the two
-grounds of trust import nothing of ours, and a test holds the copies equal.
+and anything over the limit are refused. The file stands in `attestation` and in `transparency_log`:
+the two grounds of trust import nothing of ours, and a test holds the copies equal.
 """
 
 import base64
@@ -13,14 +13,14 @@ import re
 from typing import Never, cast
 
 MAX_DEPTH = 16
-"""Nesting no document of ours comes near; deeper input is refused before it can exhaust the stack."""
+"""Nesting no document of ours comes near; deeper input could exhaust the stack."""
 
 MAX_INTEGER = 2**53 - 1
 """The largest integer that every JSON reader keeps exact."""
 
 
 class StrictJSONError(ValueError):
-    """The bytes are not the one accepted spelling of a document. The text names member and cause."""
+    """The bytes are not the accepted spelling of a document. The text names member and cause."""
 
 
 def b64encode(data: bytes) -> str:
@@ -143,14 +143,14 @@ class Members:
             return None
         return self.hex(key, size=size)
 
-    def object(self, key: str) -> "Members":
+    def child(self, key: str) -> "Members":
         """Take an object."""
         value = self._take(key)
         if not isinstance(value, dict):
             self._wrong(key, "an object")
         return Members(cast("dict[str, object]", value), f"{self.name}.{key}")
 
-    def objects(self, key: str, *, limit: int) -> "list[Members]":
+    def children(self, key: str, *, limit: int) -> "list[Members]":
         """Take a list of at most `limit` objects."""
         found = []
         for index, value in enumerate(self._items(key, limit)):
