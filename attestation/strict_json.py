@@ -136,6 +136,20 @@ class Members:
             self._wrong(key, f"{2 * size} lower-case hex digits")
         return bytes.fromhex(text)
 
+    def integer_or_null(self, key: str) -> int | None:
+        """Take an integer, or null."""
+        if self._members.get(key, "") is None:
+            self._take(key)
+            return None
+        return self.integer(key)
+
+    def text_or_null(self, key: str, *, limit: int = 1024) -> str | None:
+        """Take a string, or null."""
+        if self._members.get(key, "") is None:
+            self._take(key)
+            return None
+        return self.text(key, limit=limit)
+
     def hex_or_null(self, key: str, *, size: int) -> bytes | None:
         """Take `size` bytes of hex, or null."""
         if self._members.get(key, "") is None:
@@ -149,6 +163,13 @@ class Members:
         if not isinstance(value, dict):
             self._wrong(key, "an object")
         return Members(cast("dict[str, object]", value), f"{self.name}.{key}")
+
+    def child_or_null(self, key: str) -> "Members | None":
+        """Take an object, or null."""
+        if self._members.get(key, "") is None:
+            self._take(key)
+            return None
+        return self.child(key)
 
     def children(self, key: str, *, limit: int) -> "list[Members]":
         """Take a list of at most `limit` objects."""
@@ -169,7 +190,7 @@ class Members:
             found.append(value)
         return found
 
-    def keys(self) -> list[str]:
+    def names(self) -> list[str]:
         """List the members not yet taken, for objects whose names are data."""
         return list(self._members)
 
