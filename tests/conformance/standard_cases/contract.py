@@ -21,6 +21,7 @@ from typing import Any
 
 RowData = Mapping[str, Any]
 Check = Callable[[], None]
+Action = Callable[[], object]
 
 
 class NotApplicableError(Exception):
@@ -104,7 +105,7 @@ def require_equal(name: str, expected: object, actual: object) -> None:
 
 
 def require_refusal(
-    error: type[Exception] | tuple[type[Exception], ...], name: str, action: Check
+    error: type[Exception] | tuple[type[Exception], ...], name: str, action: Action
 ) -> None:
     """Fail unless `action` ends in `error`; any other exception passes through and fails too."""
     try:
