@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV   := .venv
 STAMP  := $(VENV)/.stamp
 BIN    := $(VENV)/bin
+VLLM   := .venv-vllm
 LOCK   := requirements/dev.txt
 
-.PHONY: setup demo test lint format lock ci-full clean help
+.PHONY: setup demo test vllm ci-full bench embedded-model lint format lock clean help
 
 help:                       ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 22
@@ -31,6 +32,25 @@ demo: setup                 ## the whole service on this machine, one real chat,
 test: setup                 ## the tests a user runs: embedded engine, no big tools
 	@$(BIN)/python -m pytest -n 2 -m "not vllm"
 
+vllm: $(VLLM)/.stamp        ## the real engine, in an environment of its own (3 GB)
+
+# Three packages come as GPU builds only and break transformers beside a CPU torch; triton is 1 GB
+# that a CPU never uses.
+$(VLLM)/.stamp: requirements/vllm.txt
+	@$(PYTHON) -m venv --clear $(VLLM)
+	@$(VLLM)/bin/python -m pip install -q --disable-pip-version-check -r requirements/vllm.txt
+	@$(VLLM)/bin/python -m pip uninstall -q -y torchvision torchaudio torchcodec triton
+	@touch $@
+
+ci-full: setup vllm         ## what needs more: the journeys on vLLM, logits against transformers
+	@$(BIN)/python -m pytest -m vllm
+
+bench: setup                ## every figure of the README, each beside its baseline in one run
+	@for script in bench/bench_*.py; do $(BIN)/python $$script; done
+
+embedded-model: setup       ## train the demonstration model again (about 40 minutes)
+	@node_image/embedded/train/run.sh
+
 lint: setup                 ## format, lint, types, import arrows
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
@@ -46,4 +66,4 @@ lock: setup                 ## refresh the hash-locked list (needs uv)
 	   pyproject.toml --extra demo --group dev -o $(LOCK)
 
 clean:                      ## remove what the targets made
-	@rm -rf $(VENV) .venv-vllm .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(VLLM) .pytest_cache .mypy_cache .ruff_cache .hypothesis
