@@ -1,0 +1,123 @@
+"""Reading a log over its public files; whoever serves them is not trusted.
+
+A thin shell: it knows paths and limits, fetches, and hands everything to the files that check. The
+`fetch` it is given takes a path below the log's prefix and returns the whole body, or raises
+`FetchError` (`NotFoundError` for 404); it must stop reading at the limit it is told.
+"""
+
+from collections.abc import Callable
+
+from transparency_log.errors import InconsistentError, MalformedTileError, NotFoundError
+from transparency_log.log_range import LogRange, verify_range
+from transparency_log.merkle import HASH_SIZE, leaf_hash, verify_consistency, verify_inclusion
+from transparency_log.note import MAX_NOTE
+from transparency_log.proof import format_proof
+from transparency_log.prover import HashReader, consistency_proof, inclusion_proof
+from transparency_log.tile import (
+    MAX_BUNDLE,
+    TILE_WIDTH,
+    TilePath,
+    bundle_path,
+    parse_bundle,
+    tile_reader,
+)
+from transparency_log.witness_policy import LogPolicy, WitnessedCheckpoint, verify_checkpoint
+
+Fetch = Callable[[str, int], bytes]
+"""Called with a path and the largest body accepted, gives the body."""
+
+
+class LogClient:
+    """Reads one log under one policy. Keeps nothing between calls: callers keep checkpoints."""
+
+    def __init__(self, policy: LogPolicy, fetch: Fetch) -> None:
+        self._policy = policy
+        self._fetch = fetch
+
+    def checkpoint(self) -> WitnessedCheckpoint:
+        """Fetch the newest checkpoint and check it against the policy.
+
+        Raises:
+            LogError: see `witness_policy.verify_checkpoint`; `FetchError` if it is not to be had.
+        """
+        return verify_checkpoint(self._fetch("checkpoint", MAX_NOTE), self._policy)
+
+    def entries(self, witnessed: WitnessedCheckpoint, start: int) -> LogRange:
+        """Fetch all entries from `start` to the end of the checkpoint's tree.
+
+        Raises:
+            NotIncludedError: what the log served is not what the checkpoint commits to.
+            MalformedTileError: it is not even a bundle or tile.
+        """
+        size = witnessed.checkpoint.size
+        found: list[bytes] = []
+        for index in range(start // TILE_WIDTH, -(-size // TILE_WIDTH)):
+            found.extend(self._bundle(bundle_path(index, size)))
+        entries = found[start % TILE_WIDTH :] if start < size else []
+        return verify_range(witnessed, start, entries, self._reader(size))
+
+    def proof(self, witnessed: WitnessedCheckpoint, index: int, entry: bytes) -> bytes:
+        """Make the proof file of an entry, with the entry in its extra line, and check it.
+
+        Raises:
+            NotIncludedError: the log's tiles do not prove it.
+        """
+        checkpoint = witnessed.checkpoint
+        hashes = inclusion_proof(index, checkpoint.size, self._reader(checkpoint.size))
+        verify_inclusion(
+            index=index,
+            size=checkpoint.size,
+            leaf=leaf_hash(entry),
+            proof=hashes,
+            root=checkpoint.root,
+        )
+        return format_proof(index=index, hashes=hashes, checkpoint=witnessed.note, extra=entry)
+
+    def consistency(self, old: WitnessedCheckpoint, new: WitnessedCheckpoint) -> tuple[bytes, ...]:
+        """Make the proof that the newer checkpoint extends the older one, and check it.
+
+        Raises:
+            InconsistentError: it does not.
+        """
+        before, after = old.checkpoint, new.checkpoint
+        if before.size > after.size:
+            raise InconsistentError(f"the log shrank from {before.size} to {after.size}")
+        if before.size == 0:
+            return ()
+        proof = consistency_proof(before.size, after.size, self._reader(after.size))
+        verify_consistency(
+            old_size=before.size,
+            old_root=before.root,
+            size=after.size,
+            root=after.root,
+            proof=proof,
+        )
+        return tuple(proof)
+
+    def _reader(self, size: int) -> HashReader:
+        return tile_reader(size, self._tile)
+
+    def _tile(self, path: TilePath) -> bytes:
+        return self._partial_or_full(path, TILE_WIDTH * HASH_SIZE)[: path.width * HASH_SIZE]
+
+    def _bundle(self, path: TilePath) -> list[bytes]:
+        """Fetch a bundle; of a full one that stands in, the first `width` entries."""
+        try:
+            return parse_bundle(self._fetch(str(path), MAX_BUNDLE), path.width)
+        except NotFoundError:
+            if path.width == TILE_WIDTH:
+                raise
+        full = self._fetch(str(path.full()), MAX_BUNDLE)
+        return parse_bundle(full, TILE_WIDTH)[: path.width]
+
+    def _partial_or_full(self, path: TilePath, limit: int) -> bytes:
+        """Fetch a tile; a partial one may be gone once it is full (tlog-tiles, "Partial Tiles")."""
+        try:
+            return self._fetch(str(path), limit)
+        except NotFoundError:
+            if path.width == TILE_WIDTH:
+                raise
+        full = self._fetch(str(path.full()), limit)
+        if len(full) != limit:
+            raise MalformedTileError("the full tile that stands in for a partial one is not full")
+        return full
