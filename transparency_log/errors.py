@@ -29,6 +29,14 @@ class PolicyError(LogError):
     """A policy or key of our own cannot be used; the text names it and the remedy."""
 
 
+class ConfigurationError(PolicyError):
+    """A server cannot start as configured; one line that names the thing and the remedy."""
+
+
+class StorageError(LogError):
+    """What is on disk contradicts itself: stop, and restore it, rather than sign two histories."""
+
+
 class MalformedError(LogError):
     """Bytes from outside are not the one accepted spelling."""
 

@@ -1,1 +1,1 @@
-"""transparency_log/server."""
+"""The two programs: `openpcc-log` keeps a log, `openpcc-witness` cosigns logs of others."""

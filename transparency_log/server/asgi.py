@@ -1,0 +1,108 @@
+"""The few words of ASGI that both programs use: bounded bodies, whole answers, error documents."""
+
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from typing import Any
+
+from transparency_log.strict_json import dumps
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+JSON_TYPE = "application/json"
+"""Media type of the answers that are JSON."""
+
+ERROR_TYPE = "application/vnd.openpcc.error+json"
+"""Media type of an error document (docs/formats.md, 9)."""
+
+
+class TooLargeError(Exception):
+    """A body is longer than what its route accepts."""
+
+
+class DisconnectedError(Exception):
+    """The client went away before its request was complete."""
+
+
+async def read_body(receive: Receive, limit: int) -> bytes:
+    """Read a request's body.
+
+    Raises:
+        TooLargeError: more than `limit` bytes.
+        DisconnectedError: the client went away.
+    """
+    body = bytearray()
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise DisconnectedError
+        body += message.get("body", b"")
+        if len(body) > limit:
+            raise TooLargeError
+        more = message.get("more_body", False)
+    return bytes(body)
+
+
+async def respond(
+    send: Send,
+    status: int,
+    body: bytes,
+    content_type: str,
+    headers: Sequence[tuple[bytes, bytes]] = (),
+) -> None:
+    """Send a whole answer."""
+    fields = [
+        (b"content-type", content_type.encode()),
+        (b"content-length", str(len(body)).encode()),
+        *headers,
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": fields})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def respond_error(send: Send, status: int, code: str, message: str) -> None:
+    """Send an error document; the connection closes, for its body may be unread."""
+    body = dumps({"error": {"code": code, "message": message}})
+    await respond(send, status, body, ERROR_TYPE, [(b"connection", b"close")])
+
+
+def header(scope: Scope, name: bytes) -> bytes | None:
+    """Give a request header that is there exactly once."""
+    found = [value for key, value in scope["headers"] if key == name]
+    return found[0] if len(found) == 1 else None
+
+
+async def run_lifespan(
+    receive: Receive,
+    send: Send,
+    start: Callable[[], Awaitable[None]],
+    stop: Callable[[], Awaitable[None]],
+) -> None:
+    """Answer the server's lifespan messages with `start` and `stop`."""
+    await receive()
+    await start()
+    await send({"type": "lifespan.startup.complete"})
+    await receive()
+    await stop()
+    await send({"type": "lifespan.shutdown.complete"})
+
+
+async def respond_health(scope: Scope, send: Send, not_ready: str | None) -> None:
+    """Answer /healthz and /readyz; `not_ready` says why, None means ready."""
+    match scope["method"], scope["path"]:
+        case "GET", "/healthz":
+            await respond(send, 200, b'{"status":"alive"}', JSON_TYPE)
+        case "GET", "/readyz" if not_ready is None:
+            await respond(send, 200, b'{"status":"ready"}', JSON_TYPE)
+        case "GET", "/readyz":
+            await respond_error(send, 503, "not-ready", not_ready or "")
+        case _:
+            await respond_error(send, 404, "not-found", "no such resource")
+
+
+def is_control(scope: Scope, port: int | None) -> bool:
+    """Say whether a request came in on the control address."""
+    server = scope.get("server")
+    return port is not None and server is not None and server[1] == port

@@ -1,0 +1,80 @@
+"""Entry points of `openpcc-log` and `openpcc-witness`: arguments and the clock come in here.
+
+openpcc-log keygen --name ORIGIN --out FILE      new key, prints its verifier key
+openpcc-log init --config FILE                   makes the log's folder
+openpcc-log --config FILE [--check-config]       runs
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from transparency_log.cosignature import CosignatureSigner
+from transparency_log.note import NoteSigner
+from transparency_log.server.app import LogApp
+from transparency_log.server.config import load_log_config, load_witness_config, read_seed
+from transparency_log.server.program import Program, run
+from transparency_log.server.storage import LogStorage
+from transparency_log.server.witness import WitnessApp, WitnessStore
+from transparency_log.vkey import check_name
+
+
+def unix_now() -> int:
+    """Read the clock, in Unix seconds."""
+    return int(time.time())
+
+
+def main() -> None:
+    """Run `openpcc-log`."""
+    sys.exit(run(LOG, sys.argv[1:]))
+
+
+def witness_main() -> None:
+    """Run `openpcc-witness`."""
+    sys.exit(run(WITNESS, sys.argv[1:]))
+
+
+def _start_log(path: Path, failed: Callable[[], None]) -> tuple[str, str | None, LogApp]:
+    config = load_log_config(path)
+    storage = LogStorage.open(config.directory)
+    app = LogApp(config, storage, clock=unix_now, failed=failed)
+    return config.listen, config.control, app
+
+
+def _start_witness(path: Path, _failed: Callable[[], None]) -> tuple[str, str | None, WitnessApp]:
+    config = load_witness_config(path)
+    store = WitnessStore.open(config.database)
+    return config.listen, config.control, WitnessApp(config, store, clock=unix_now)
+
+
+def _log_vkey(name: str, path: Path) -> str:
+    check_name(name)
+    return str(NoteSigner(name=name, private_key=read_seed(path)).key)
+
+
+def _witness_vkey(name: str, path: Path) -> str:
+    check_name(name)
+    return str(CosignatureSigner(name=name, private_key=read_seed(path)).key)
+
+
+LOG = Program(
+    name="openpcc-log",
+    check=load_log_config,
+    init=lambda path: LogStorage.create(load_log_config(path).directory),
+    start=_start_log,
+    vkey=_log_vkey,
+)
+"""The log."""
+
+WITNESS = Program(
+    name="openpcc-witness",
+    check=load_witness_config,
+    init=lambda path: WitnessStore.create(load_witness_config(path).database),
+    start=_start_witness,
+    vkey=_witness_vkey,
+)
+"""The witness."""
+
+if __name__ == "__main__":
+    main()
