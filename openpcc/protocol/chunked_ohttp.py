@@ -11,7 +11,7 @@ import secrets
 
 from openpcc.protocol.byte_queue import ByteQueue
 from openpcc.protocol.chunks import ChunkOpener, ChunkSealer, split
-from openpcc.protocol.errors import HPKEError, MalformedError, TruncatedError
+from openpcc.protocol.errors import MalformedError, MisuseError, TruncatedError
 from openpcc.protocol.hpke import Encapsulation, Suite
 from openpcc.protocol.key_config import KeyConfig
 from openpcc.protocol.ohttp import (
@@ -118,10 +118,10 @@ class ClientRequest:
         """Give what opens the response; request chunks may still follow.
 
         Raises:
-            HPKEError: called twice; one request has one response.
+            MisuseError: called twice; one request has one response.
         """
         if self._answered:
-            raise HPKEError("one request has one response")
+            raise MisuseError("one request has one response")
         self._answered = True
         secret = response_secret(self._suite, self._context, LABELS)
         return ResponseOpener(self._suite, self._enc, secret)
@@ -206,14 +206,14 @@ class GatewayRequest:
         """Give what seals the response, under a fresh nonce.
 
         Raises:
-            HPKEError: called twice; one request has one response.
+            MisuseError: called twice; one request has one response.
         """
         return self.seal_response_with(secrets.token_bytes(nonce_size(self._suite)))
 
     def seal_response_with(self, nonce: bytes) -> ResponseSealer:
         """Seal under a given nonce: for published vectors only, never twice."""
         if self._answered:
-            raise HPKEError("one request has one response")
+            raise MisuseError("one request has one response")
         self._answered = True
         secret = response_secret(self._suite, self._context, LABELS)
         return ResponseSealer(self._suite, self.enc, secret, nonce)

@@ -13,8 +13,8 @@ from collections.abc import Iterable
 from openpcc.protocol import varint
 from openpcc.protocol.byte_queue import ByteQueue
 from openpcc.protocol.errors import (
-    HPKEError,
     MalformedError,
+    MisuseError,
     ProtocolError,
     TruncatedError,
     UnsealableError,
@@ -43,12 +43,14 @@ class ChunkSealer:
         """Seal and frame the next chunk; after a final one there is no other.
 
         Raises:
-            HPKEError: the message has ended, a chunk is empty but not final, or too large.
+            MisuseError: the message has ended, a chunk is empty but not final, or too large.
         """
         if self._ended or self._sealer.sequence >= MAX_CHUNKS:
-            raise HPKEError("this message has had its last chunk")
+            raise MisuseError("this message has had its last chunk")
         if len(plaintext) > MAX_CHUNK or not (plaintext or final):
-            raise HPKEError(f"a chunk has 1 to {MAX_CHUNK} bytes; only the final one may be empty")
+            raise MisuseError(
+                f"a chunk has 1 to {MAX_CHUNK} bytes; only the final one may be empty"
+            )
         self._ended = final
         if final:
             return b"\x00" + self._sealer.seal(FINAL, plaintext)

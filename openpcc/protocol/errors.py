@@ -11,7 +11,8 @@
       ReplayedError       replayed     409  taken before
       TooLargeError       too-large    413  over the limit
       BusyError           busy         503  not taken, another node may be tried
-      HPKEError           misuse       500  our own code used HPKE against its rules
+      MisuseError         misuse       500  our own code used this package against its rules
+        HPKEError                           … HPKE against its rules
 
 `code` is what travels, `status` the HTTP status beside it. Texts name a field and what was
 expected, never content, tokens or keys.
@@ -94,11 +95,15 @@ class BusyError(ProtocolError):
     status = 503
 
 
-class HPKEError(ProtocolError):
-    """The caller asked HPKE for what its rules forbid; no input from a peer leads here."""
+class MisuseError(ProtocolError):
+    """The caller asked for what the rules forbid; no input from a peer leads here."""
 
     code = "misuse"
     status = 500
+
+
+class HPKEError(MisuseError):
+    """The caller used HPKE against its rules: a context used up or wiped, a wrong kind of key."""
 
 
 _BY_CODE = {

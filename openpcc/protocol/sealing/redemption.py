@@ -1,0 +1,59 @@
+"""Holder binding of tokens: the proof that pays for one request (sealing sheet, Redemption).
+
+token nonce = SHA-256("openpcc token holder v1" ‖ 00 ‖ pk)      pk: a fresh Ed25519 key per token
+proof       = pk(32) ‖ Ed25519("openpcc redemption v1" ‖ 00 ‖ request_digest)(64)
+"""
+
+import hashlib
+from collections.abc import Iterable
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from openpcc.protocol.errors import MalformedError, UnsealableError
+
+HOLDER_LABEL = b"openpcc token holder v1\x00"
+REDEMPTION_LABEL = b"openpcc redemption v1\x00"
+
+PUBLIC_SIZE = 32
+PROOF_SIZE = 96
+MAX_TOKENS = 64
+
+NO_TOKENS = bytes(32)
+"""The token digest of a request under open admission."""
+
+
+def holder_nonce(public_key: bytes) -> bytes:
+    """Give the nonce of a token that only this key's holder can spend."""
+    return hashlib.sha256(HOLDER_LABEL + public_key).digest()
+
+
+def redemption_proof(private: Ed25519PrivateKey, request_digest: bytes) -> bytes:
+    """Sign one request with a token's key."""
+    public = private.public_key().public_bytes_raw()
+    return public + private.sign(REDEMPTION_LABEL + request_digest)
+
+
+def check_proof(proof: bytes, *, nonce: bytes, request_digest: bytes) -> None:
+    """Check that a proof pays for this request with the token of this nonce.
+
+    Raises:
+        MalformedError: not 96 bytes.
+        UnsealableError: another token's key, or a signature over something else.
+    """
+    if len(proof) != PROOF_SIZE:
+        raise MalformedError("redemption proof: expected 96 bytes")
+    public, signature = proof[:PUBLIC_SIZE], proof[PUBLIC_SIZE:]
+    if holder_nonce(public) != nonce:
+        raise UnsealableError
+    try:
+        key = Ed25519PublicKey.from_public_bytes(public)
+        key.verify(signature, REDEMPTION_LABEL + request_digest)
+    except (InvalidSignature, ValueError) as error:
+        raise UnsealableError from error
+
+
+def token_digest(tokens: Iterable[bytes]) -> bytes:
+    """Give the digest that binds the tokens, in order, into the header; zeros if there are none."""
+    joined = b"".join(tokens)
+    return hashlib.sha256(joined).digest() if joined else NO_TOKENS
