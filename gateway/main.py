@@ -1,0 +1,137 @@
+"""`openpcc-gateway`: builds the programs from their files; the only place that reads the clock.
+
+openpcc-gateway --config FILE [--role gateway|publisher] [--check-config]
+openpcc-gateway keys --out DIR            make a pair of OHTTP keys
+openpcc-gateway publisher-init --config FILE   begin the chain of service entries
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from gateway import chain, keys
+from gateway.app import Buffered, Gateway
+from gateway.asgi import Receive, Scope, Send
+from gateway.config import GatewayConfig, PublisherConfig, load
+from gateway.errors import ConfigurationError
+from gateway.forwarding import Forwarder
+from gateway.mirror import Mirror, Origins
+from gateway.outbound import Outbound
+from gateway.publisher_app import PublisherProgram
+from gateway.replay import MemoryReplayStore
+from gateway.replica import Replica
+from gateway.routing import Loads
+from gateway.serving import run
+from gateway.telemetry import Telemetry
+
+NODE_KEEP_ALIVE = 2.0
+"""Seconds an idle connection to a node is kept: less than the five after which a node's server
+closes it. A request sent into a closing connection is lost and costs one of its candidates."""
+
+
+class GatewayProgram:
+    """The program `openpcc-gateway --role gateway`."""
+
+    def __init__(self, config: GatewayConfig) -> None:
+        """Read the keys and put the parts together."""
+        self.telemetry = Telemetry("gateway")
+        self._outbound = Outbound(
+            connect_timeout=config.connect_timeout,
+            reply_timeout=config.reply_timeout,
+            keep_alive=NODE_KEEP_ALIVE,
+            ca=config.ca,
+        )
+        self._replica = Replica(
+            publisher=config.publisher,
+            service=config.service,
+            poll=config.poll,
+            outbound=self._outbound,
+            telemetry=self.telemetry,
+            clock=time.time,
+        )
+        self._app = self._gateway(config)
+
+    def _gateway(self, config: GatewayConfig) -> Gateway:
+        replay = MemoryReplayStore(limit=config.max_replay_entries, clock=time.monotonic)
+        self.telemetry.replay_entries.set_function(lambda: len(replay))
+        return Gateway(
+            service=config.service,
+            keys=keys.load(config.ohttp_keys),
+            max_request=config.max_request,
+            replay=replay,
+            replica=self._replica,
+            forwarder=Forwarder(self._outbound, Loads(time.monotonic), self.telemetry),
+            mirror=Mirror(self._outbound, max_cached=config.max_cached, clock=time.monotonic),
+            origins=Origins(publisher=config.publisher, log=config.log),
+            buffered=Buffered(config.max_buffered),
+            telemetry=self.telemetry,
+            clock=time.time,
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        await self._app(scope, receive, send)
+
+    def ready(self) -> bool:
+        """Say whether there is a valid publication."""
+        return self._replica.ready()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Keep the pool and the copy of the publication."""
+        async with self._outbound, self._replica.polling():
+            yield
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run `openpcc-gateway`."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        match given[:1]:
+            case ["keys"]:
+                _make_keys(given[1:])
+            case ["publisher-init"]:
+                _init_publisher(given[1:])
+            case _:
+                _serve(given)
+    except ConfigurationError as error:
+        sys.stderr.write(f"openpcc-gateway: {error}\n")
+        sys.exit(2)
+
+
+def _serve(given: list[str]) -> None:
+    parser = argparse.ArgumentParser(
+        prog="openpcc-gateway",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--config", type=Path, required=True, help="TOML file")
+    parser.add_argument("--role", choices=("gateway", "publisher"), default="gateway")
+    parser.add_argument("--check-config", action="store_true", help="read all files and leave")
+    options = parser.parse_args(given)
+    if options.role == "publisher":
+        settings = load(options.config, PublisherConfig)
+        publisher = PublisherProgram(settings, time.time)
+        if not options.check_config:
+            run(publisher, settings)
+    else:
+        config = load(options.config, GatewayConfig)
+        program = GatewayProgram(config)
+        if not options.check_config:
+            run(program, config)
+
+
+def _make_keys(given: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="openpcc-gateway keys")
+    parser.add_argument("--out", type=Path, required=True, help="folder without keys")
+    keys.generate(parser.parse_args(given).out, now=int(time.time()))
+
+
+def _init_publisher(given: list[str]) -> None:
+    parser = argparse.ArgumentParser(prog="openpcc-gateway publisher-init")
+    parser.add_argument("--config", type=Path, required=True, help="TOML file of the publisher")
+    config = load(parser.parse_args(given).config, PublisherConfig)
+    chain.create(config.state, service=config.service)

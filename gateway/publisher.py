@@ -1,0 +1,361 @@
+"""The publisher: one signed service entry per window, and the files that it commits to.
+
+Every round it looks at the log and the nodes; once per window of the fixed grid it lists them:
+
+1. slots     every node keeps its place in the directory of each model it serves
+2. archive   the evidence bundle of every leaf
+3. entry     service entry after the head of the chain: signed, kept, submitted (`chain`)
+4. publish   publication, directories and bundles of the new entry, all at once
+
+Until 4 the old window is served. Nobody's request reaches this program: gateways read it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from hashlib import sha256
+
+from gateway import chain
+from gateway.archive import Archive
+from gateway.chain import ChainState, Head
+from gateway.config import PublisherConfig
+from gateway.directory import Directory, Slots, assign
+from gateway.discovery import Discovery, Evidence
+from gateway.errors import ChainError, UpstreamError
+from gateway.log_reader import LogReader
+from gateway.publication import Publication, PublishedModel, PublishedNode
+from gateway.telemetry import Telemetry, log
+from openpcc.protocol.messages import WINDOW
+from openpcc.protocol.sealing import model_id
+from transparency_log.entry import (
+    EntrySigners,
+    Service,
+    Signer,
+    sign_entry,
+    verify_service,
+    verify_status,
+)
+from transparency_log.errors import LogError, MalformedError, UntrustedError
+from transparency_log.service import (
+    Directory as CommittedDirectory,
+)
+from transparency_log.service import (
+    Parameters,
+    ServedModel,
+    ServiceStatement,
+)
+
+VALIDITY = 2 * WINDOW
+"""Seconds an entry is valid."""
+
+BUNDLES_A_ROUND = 64
+"""Entry bundles read in one round at most; a long log is caught up with over several."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """What is served for one window."""
+
+    publication: Publication
+    directories: Mapping[str, Directory] = field(repr=False)
+
+    @cached_property
+    def document(self) -> bytes:
+        """The publication as it is served."""
+        return self.publication.encode()
+
+    @cached_property
+    def tag(self) -> bytes:
+        """The entity tag of the document."""
+        return f'"{sha256(self.document).hexdigest()}"'.encode()
+
+    def shard(self, model: str, number: int) -> bytes | None:
+        """Give a shard of the directory of a model id in hex; None if there is none."""
+        directory = self.directories.get(model)
+        if directory is None:
+            return None
+        return directory.shard(number, sequence=self.publication.sequence)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """The nodes of a window in their places; not in the log yet."""
+
+    not_before: int
+    slots: Mapping[str, Slots]
+    directories: Mapping[str, Directory] = field(repr=False)
+    evidence: tuple[Evidence, ...]
+
+    @classmethod
+    def of(
+        cls, evidence: Sequence[Evidence], slots: Mapping[str, Slots], *, not_before: int
+    ) -> "Listing":
+        """Place nodes, those of the last window where they were."""
+        models = sorted({model for one in evidence for model in one.models})
+        placed, directories = {}, {}
+        for model in models:
+            leaves = {one.identity: one.leaf.encode() for one in evidence if model in one.models}
+            placed[model] = assign(slots.get(model, ()), leaves.keys())
+            directories[model] = Directory.build(model_id(model), placed[model], leaves)
+        return cls(
+            not_before=not_before,
+            slots=placed,
+            directories=directories,
+            evidence=tuple(evidence),
+        )
+
+    def served_models(self) -> tuple[ServedModel, ...]:
+        """Give what the entry commits to."""
+        return tuple(
+            ServedModel(name=name, directory=CommittedDirectory(root=one.root, size=one.size))
+            for name, one in self.directories.items()
+        )
+
+
+class Publisher:
+    """Watches log and nodes, and publishes."""
+
+    def __init__(
+        self,
+        *,
+        config: PublisherConfig,
+        state: ChainState,
+        signer: Signer,
+        ohttp_keys: bytes,
+        endorsements: bytes | None,
+        reader: LogReader,
+        discovery: Discovery,
+        archive: Archive,
+        telemetry: Telemetry,
+        clock: Callable[[], float],
+        monotonic: Callable[[], float],
+        status_signers: EntrySigners,
+    ) -> None:
+        """Continue the chain of `state`; `clock` gives Unix seconds."""
+        self._config = config
+        self._state = state
+        self._signer = signer
+        self._own = EntrySigners(keys=(signer.public_key,), threshold=1)
+        self._status_signers = status_signers
+        self.ohttp_keys = ohttp_keys
+        self._endorsements = endorsements
+        self._reader = reader
+        self._discovery = discovery
+        self.archive = archive
+        self._telemetry = telemetry
+        self._clock = clock
+        self._monotonic = monotonic
+        self._started = monotonic()
+        self._keys = LiveKeys()
+        self._submitting: Listing | None = None
+        self.window: Window | None = None
+
+    def ready(self) -> bool:
+        """Say whether a window is published that has not run out."""
+        window = self.window
+        return window is not None and window.publication.not_after > self._clock()
+
+    @asynccontextmanager
+    async def publishing(self) -> AsyncIterator[None]:
+        """Work in the background; what nobody foresaw ends the program with it.
+
+        A chain that must not be continued ends the work only: what is published stays served.
+        """
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(self._run())
+            yield
+            task.cancel()
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self.round()
+            except UpstreamError:
+                log("log-unreachable")
+            except ChainError as error:
+                log("publishing-stopped", code=type(error).__name__)
+                return
+            await asyncio.sleep(self._config.poll)
+
+    async def round(self) -> None:
+        """Look at log and nodes once, and publish if a window is due.
+
+        Raises:
+            UpstreamError: the log did not answer.
+            ChainError: state and log do not fit; nothing more may be signed.
+        """
+        beacon, checkpoint = await self._reader.checkpoint()
+        caught_up = await self._scan(checkpoint.size)
+        await self._discovery.round(beacon=beacon, endorsements=self._endorsements)
+        if not caught_up:
+            return
+        if self._state.pending is not None:
+            await (
+                self._submit()
+            )  # of this window, or left by a crash: its place must be known first
+        if self._due():
+            await self._publish()
+
+    async def _scan(self, size: int) -> bool:
+        """Read new entries of the log; say whether all of them are read.
+
+        Raises:
+            UpstreamError: the log did not give them, or is smaller than it was.
+            ChainError: there is an entry of ours that the state does not know.
+        """
+        if size < self._state.scanned:
+            raise UpstreamError("the log is smaller than it was")
+        pending = self._pending()
+        for _ in range(BUNDLES_A_ROUND):
+            start = self._state.scanned
+            if start >= size:
+                break
+            entries = await self._reader.entries(start, size)
+            state = self._state
+            for index, entry in enumerate(entries, start=start):
+                state = self._seen(state, index, entry, pending)
+            await self._store(replace(state, scanned=start + len(entries)))
+        return self._state.scanned >= size
+
+    def _seen(
+        self, state: ChainState, index: int, entry: bytes, pending: Service | None
+    ) -> ChainState:
+        """Take note of one entry; whose it is its signatures say."""
+        try:
+            status = verify_status(entry, self._status_signers)
+            return state.with_status(index, status.sequence)
+        except (MalformedError, UntrustedError):
+            pass  # not a status entry of ours to note
+        try:
+            service = verify_service(entry, self._own)
+        except (MalformedError, UntrustedError):
+            return state  # anybody's
+        if service.service == state.service:
+            state.check_seen(service, pending)
+        return state
+
+    def _due(self) -> bool:
+        head, now = self._state.head, self._clock()
+        if self.window is not None and head is not None and head.not_before >= _grid(now):
+            return False
+        if self._state.status is None or not self._discovery.listed(now):
+            return False
+        waited = self._monotonic() - self._started >= self._config.wait
+        return waited or self._discovery.complete(now)
+
+    async def _publish(self) -> None:
+        now = self._clock()
+        listing = Listing.of(self._discovery.listed(now), self._state.slots, not_before=_grid(now))
+        await asyncio.to_thread(self._keep, listing, int(now))  # 2
+        entry = self._sign(listing)  # 3
+        self._submitting = listing
+        await self._store(replace(self._state, pending=entry, slots=listing.slots))
+        await self._submit()
+
+    def _keep(self, listing: Listing, now: int) -> None:
+        for one in listing.evidence:
+            self.archive.put(one.leaf.leaf_hash(), one.bundle, now=now)
+        self.archive.expire(now=now)
+
+    def _sign(self, listing: Listing) -> bytes:
+        try:
+            return sign_entry(self._statement(listing), [self._signer])
+        except LogError as error:
+            raise ChainError(f"the service entry cannot be written: {error}") from error
+
+    def _statement(self, listing: Listing) -> ServiceStatement:
+        return ServiceStatement(
+            service=self._config.service,
+            sequence=self._state.next_sequence,
+            previous=self._state.previous,
+            not_before=listing.not_before,
+            not_after=listing.not_before + VALIDITY,
+            models=listing.served_models(),
+            ohttp_keys=sha256(self.ohttp_keys).digest(),
+            issuer_keys=(),
+            parameters=Parameters(
+                candidates=self._config.candidates, admission="open", pace=self._config.pace
+            ),
+        )
+
+    async def _submit(self) -> None:
+        """Put the pending entry into the log, advance, and serve what it commits to."""
+        pending = self._pending()
+        if pending is None or self._state.pending is None:
+            return
+        index, leaf = await self._reader.add(self._state.pending)
+        if leaf != pending.leaf_hash:
+            raise ChainError("the log took another entry than the one submitted")
+        await self._store(self._state.advanced(pending, index))
+        listing, self._submitting = self._submitting, None
+        if listing is not None:
+            self._serve(listing, pending.not_after)
+
+    def _serve(self, listing: Listing, not_after: int) -> None:
+        head, status = self._state.head, self._state.status
+        if head is None or status is None:
+            raise ChainError("a window cannot be served before its entry and a status entry")
+        publication = self._publication(listing, head, status.index, not_after)
+        directories = {one.model_id.hex(): one for one in listing.directories.values()}
+        self.window = Window(publication=publication, directories=directories)
+        self._telemetry.nodes.set(len(publication.nodes))
+        self._telemetry.sequence.set(head.sequence)
+        log("published", sequence=head.sequence, index=head.index, count=len(publication.nodes))
+
+    def _publication(
+        self, listing: Listing, head: Head, status: int, not_after: int
+    ) -> Publication:
+        self._keys.add(listing.evidence, not_after=not_after, now=self._clock())
+        return Publication(
+            service=self._config.service,
+            index=head.index,
+            status=status,
+            sequence=head.sequence,
+            not_after=not_after,
+            models=tuple(
+                PublishedModel(name=name, size=one.size)
+                for name, one in listing.directories.items()
+            ),
+            nodes=tuple(
+                PublishedNode(url=one.url, keys=self._keys.of(one.url), leaf=one.leaf.leaf_hash())
+                for one in listing.evidence
+            ),
+        )
+
+    def _pending(self) -> Service | None:
+        entry = self._state.pending
+        return None if entry is None else verify_service(entry, self._own)
+
+    async def _store(self, state: ChainState) -> None:
+        if state != self._state:
+            await asyncio.to_thread(chain.store, self._config.state, state)
+            self._state = state
+
+
+class LiveKeys:
+    """Key ids by node, of every window that clients may still be in."""
+
+    def __init__(self) -> None:
+        self._until: dict[str, dict[bytes, int]] = {}
+
+    def add(self, evidence: Sequence[Evidence], *, not_after: int, now: float) -> None:
+        """Note a window's keys, and forget those whose last window has run out."""
+        for one in evidence:
+            self._until.setdefault(one.url, {}).update(
+                dict.fromkeys(one.leaf.node_key_ids, not_after)
+            )
+        self._until = {
+            url: {key: until for key, until in keys.items() if until > now}
+            for url, keys in self._until.items()
+        }
+
+    def of(self, url: str) -> tuple[bytes, ...]:
+        """Give a node's live key ids."""
+        return tuple(self._until.get(url, {}))
+
+
+def _grid(now: float) -> int:
+    """Give the start of the window that `now` is in."""
+    return int(now) // WINDOW * WINDOW
