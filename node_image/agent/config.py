@@ -1,0 +1,138 @@
+"""The two files a node starts from: the host's few settings, and what the image fixes.
+
+`--config` belongs to the host. Its keys are a closed list (docs/formats.md section 3.4), and its
+exact bytes are quoted in the evidence, so a client sees them. `--image` belongs to the measured
+image and holds everything that can touch content. An unknown key in either stops the boot. Relative
+paths are relative to the file that names them.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from node_image.agent.errors import ConfigurationError
+from node_image.agent.toml_table import read_table
+
+PLATFORMS = frozenset({"sev-snp", "tdx", "sev-snp-vtpm", "tdx-vtpm", "simulated", "simulated-vtpm"})
+ENGINES = frozenset({"embedded", "vllm"})
+
+RENEWAL_MARGIN = 1380
+"""Seconds before `not_after` at which the next epoch is made: two directory windows of 600 s until
+every client knows it, 120 s in which clients no longer use the old one, and a minute to make it."""
+
+SHORTEST_EPOCH = RENEWAL_MARGIN + 420
+LONGEST_EPOCH = 86400
+"""Seconds; the policy of clients accepts no longer epoch (DESIGN 4.1)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the host may choose."""
+
+    listen: str = "127.0.0.1:0"
+    """Address for gateways, host:port. Port 0: any free port, told on standard output."""
+    control: str = "127.0.0.1:0"
+    """Address for /healthz, /readyz and /metrics; the host's own network only."""
+    gateway: str | None = None
+    """Who is meant to forward to this node. Left out: not said. Shown in the evidence, no more."""
+    max_requests: int = 64
+    """Requests in flight; the next one is refused with `busy`."""
+    max_request_bytes: int = 64 * 2**20
+    """Bytes of one sealed request; longer is refused unread with `too-large`."""
+    exact: bytes = b""
+    """The file itself, as the evidence quotes it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """The one model a node serves."""
+
+    name: str
+    path: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Image:
+    """What the measured image fixes."""
+
+    platform: str
+    """One of docs/formats.md section 3."""
+    machine: Path
+    """Folder with what the platform's attester needs."""
+    release: bytes
+    """Leaf hash of this image's release entry, read from the file that `release` names."""
+    model: Model
+    engine: str = "embedded"
+    """`embedded` or `vllm`."""
+    engine_python: Path | None = None
+    """Interpreter of the engine's own environment. Left out: the agent's interpreter."""
+    engine_arguments: tuple[str, ...] = ()
+    """Further arguments of the engine; named in the release and digested in every receipt."""
+    epoch: int = 3600
+    """Seconds that the keys of one epoch are offered."""
+
+
+def load_settings(path: Path) -> Settings:
+    """Read the host's file.
+
+    Raises:
+        ConfigurationError: unreadable, not TOML, an unknown key, or a value out of range.
+    """
+    table, exact = read_table(path)
+    limits = table.child("limits")
+    settings = Settings(
+        listen=table.address("listen", Settings.listen),
+        control=table.address("control", Settings.control),
+        gateway=table.optional_text("gateway"),
+        max_requests=limits.integer("max_requests", Settings.max_requests, 1, 4096),
+        max_request_bytes=limits.integer(
+            "max_request_bytes", Settings.max_request_bytes, 4096, 64 * 2**20
+        ),
+        exact=exact,
+    )
+    limits.end()
+    table.end()
+    return settings
+
+
+def load_image(path: Path) -> Image:
+    """Read the image's file and the release hash it points to.
+
+    Raises:
+        ConfigurationError: as for `load_settings`, or a path it names is missing.
+    """
+    table, _ = read_table(path)
+    model, python = table.child("model"), table.optional_text("engine_python")
+    engine = table.choice("engine", ENGINES, Image.engine)
+    if engine == "vllm" and python is None:
+        table.refuse("engine_python", "name the interpreter of vLLM's own environment")
+    image = Image(
+        platform=table.choice("platform", PLATFORMS, None),
+        machine=table.folder("machine"),
+        release=_release(table.file("release")),
+        model=Model(name=model.text("name"), path=model.folder("path")),
+        engine=engine,
+        engine_python=None if python is None else _interpreter(path.parent / python),
+        engine_arguments=table.texts("engine_arguments"),
+        epoch=table.integer("epoch", Image.epoch, SHORTEST_EPOCH, LONGEST_EPOCH),
+    )
+    model.end()
+    table.end()
+    return image
+
+
+def _release(path: Path) -> bytes:
+    try:
+        text = path.read_text("ascii")[:80]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: cannot be read as text") from error
+    if not re.fullmatch(r"[0-9a-f]{64}\n?", text):
+        raise ConfigurationError(f"{path}: put the 64 hex digits of the release's leaf hash there")
+    return bytes.fromhex(text.strip())
+
+
+def _interpreter(path: Path) -> Path:
+    # Not resolved: a virtual environment is known by the path of its link, not by its target.
+    if not path.is_file():
+        raise ConfigurationError(f"{path}: no such interpreter; make the engine's environment")
+    return path.absolute()
