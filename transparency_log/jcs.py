@@ -36,7 +36,7 @@ def canonicalize(text: bytes) -> bytes:
 
     Raises:
         JCSError: not JSON, a repeated member, a lone surrogate, an infinite number, or an integer
-            that a double cannot hold exactly.
+            that a double would not be printed as.
     """
     return encode(_parse(text))
 
@@ -72,10 +72,14 @@ def _members(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return members
 
 
-def _integer(text: str) -> int:
-    if len(text) > 17 or abs(int(text)) > MAX_INTEGER:
-        raise JCSError("an integer beyond 2^53-1 must be a string")
-    return int(text)
+def _integer(text: str) -> int | float:
+    """Read an integer; a large one only if a double would be printed just so."""
+    if len(text) <= 17 and abs(int(text)) <= MAX_INTEGER:
+        return int(text)
+    value = float(text)
+    if number(value) != text:
+        raise JCSError("an integer that no double holds exactly must be a string")
+    return value
 
 
 def _write(value: object, depth: int) -> Iterator[str]:
@@ -94,7 +98,7 @@ def _write(value: object, depth: int) -> Iterator[str]:
             yield number(value)
         case list():
             yield from _joined("[", ((_write(item, depth + 1)) for item in value), "]")
-        case dict():
+        case dict() if all(isinstance(name, str) for name in value):
             names = sorted(value, key=lambda name: name.encode("utf-16-be"))
             yield from _joined("{", (_member(name, value[name], depth) for name in names), "}")
         case _:

@@ -1,0 +1,174 @@
+import json
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.transparency_log.memory_log import MemoryLog
+from transparency_log.server.main import LOG, WITNESS
+from transparency_log.server.program import run
+from transparency_log.vkey import parse_vkey
+
+VKEYS = [str(witness.key) for witness in MemoryLog().witnesses]
+LOG_TOML = f"""\
+origin = "log.example/test"
+key = "log.key"
+directory = "log"
+add_token = "token"
+quorum = 1
+listen = "127.0.0.1:0"
+[[witnesses]]
+name = "witness-0.example"
+operator = "One"
+vkey = "{VKEYS[0]}"
+url = "http://127.0.0.1:1"
+"""
+WITNESS_TOML = f"""\
+name = "witness.example"
+key = "log.key"
+database = "witness.db"
+[[logs]]
+origin = "log.example/test"
+vkey = "{MemoryLog().log.key}"
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    """A folder from which the log would start, but for its own folder."""
+    assert run(LOG, ["keygen", "--name", "log.example/test", "--out", f"{tmp_path}/log.key"]) == 0
+    vkey = json.loads(capsys.readouterr().out)["vkey"]
+    assert parse_vkey(vkey).name == "log.example/test"
+    (tmp_path / "token").touch(mode=0o600)
+    (tmp_path / "token").write_text("sixteen-characters\n")
+    (tmp_path / "log.toml").write_text(LOG_TOML)
+    (tmp_path / "witness.toml").write_text(WITNESS_TOML)
+    return tmp_path
+
+
+def refusal(capsys: pytest.CaptureFixture[str]) -> str:
+    """Give the one line on standard error."""
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    return lines[0]
+
+
+def test_check_config_accepts_a_good_file(folder: Path) -> None:
+    assert run(LOG, ["--config", f"{folder}/log.toml", "--check-config"]) == 0
+    assert run(WITNESS, ["--config", f"{folder}/witness.toml", "--check-config"]) == 0
+    assert not (folder / "log").exists()
+    assert not (folder / "witness.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ("quorum = 1", "quorum = 1\nquroum = 1", "quroum"),
+        ("quorum = 1\n", "", "quorum"),
+        ("quorum = 1", "quorum = 2", "quorum"),
+        ("quorum = 1", "quorum = true", "quorum"),
+        ("quorum = 1", "quorum = 1\nbatch_ms = 0", "batch_ms"),
+        ('"log.key"', '"other.key"', "other.key"),
+        ('"token"', '"log.toml"', "log.toml"),
+        ("http://", "ftp://", "url"),
+        ("witness-0.example", "witness-9.example", "witness-9.example"),
+        ('origin = "log.example/test"', 'origin = "log example"', "key"),
+        ("[[witnesses]]", "[[witnesses", "TOML"),
+    ],
+)
+def test_log_configuration_errors_name_the_thing(
+    folder: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, named: str
+) -> None:
+    (folder / "log.toml").write_text(LOG_TOML.replace(old, new))
+    assert run(LOG, ["--config", f"{folder}/log.toml", "--check-config"]) == 2
+    assert named in refusal(capsys)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "named"),
+    [
+        ("[[logs]]", "[[logs]]\nurl = 1", "url"),
+        ("vkey =", "vkey = 3 #", "vkey"),
+        (str(MemoryLog().log.key), VKEYS[0], "vkey"),
+        ("[[logs]]", '[[logs]]\norigin = "x"\nvkey = "y"\n[[logs]]', "vkey"),
+        ('"witness.db"', "1", "database"),
+    ],
+)
+def test_witness_configuration_errors_name_the_thing(
+    folder: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, named: str
+) -> None:
+    (folder / "witness.toml").write_text(WITNESS_TOML.replace(old, new))
+    assert run(WITNESS, ["--config", f"{folder}/witness.toml", "--check-config"]) == 2
+    assert named in refusal(capsys)
+
+
+@pytest.mark.parametrize("secret", ["log.key", "token"])
+def test_secrets_that_others_can_read_are_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str], secret: str
+) -> None:
+    (folder / secret).chmod(0o640)
+    assert run(LOG, ["--config", f"{folder}/log.toml"]) == 2
+    assert "chmod 600" in refusal(capsys)
+
+
+def test_short_keys_and_tokens_are_refused(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for secret in ("log.key", "token"):
+        before = (folder / secret).read_text()
+        (folder / secret).write_text("AAAA\n")
+        assert run(LOG, ["--config", f"{folder}/log.toml"]) == 2
+        assert secret in refusal(capsys)
+        (folder / secret).write_text(before)
+
+
+def test_missing_state_is_named_with_its_remedy(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(LOG, ["--config", f"{folder}/log.toml"]) == 2
+    assert "openpcc-log init" in refusal(capsys)
+    assert run(WITNESS, ["--config", f"{folder}/witness.toml"]) == 2
+    assert "openpcc-witness init" in refusal(capsys)
+
+
+def test_init_happens_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for program, name in ((LOG, "log"), (WITNESS, "witness")):
+        arguments = ["init", "--config", f"{folder}/{name}.toml"]
+        assert run(program, arguments) == 0
+        assert run(program, arguments) == 2
+        assert refusal(capsys)
+
+
+def test_keygen_does_not_overwrite(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (folder / "log.key").read_bytes()
+    assert run(LOG, ["keygen", "--name", "n", "--out", f"{folder}/log.key"]) == 2
+    assert "log.key" in refusal(capsys)
+    assert (folder / "log.key").read_bytes() == before
+    assert (folder / "log.key").stat().st_mode & 0o777 == 0o600
+
+
+def test_port_in_use_is_named(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(WITNESS, ["init", "--config", f"{folder}/witness.toml"])
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        text = f'listen = "{address}"\n{WITNESS_TOML}'
+        (folder / "witness.toml").write_text(text)
+        assert run(WITNESS, ["--config", f"{folder}/witness.toml"]) == 2
+    assert address in refusal(capsys)
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1", ":80", "127.0.0.1:99999", "127.0.0.1:+1", ""])
+def test_addresses_have_one_spelling(
+    folder: Path, capsys: pytest.CaptureFixture[str], address: str
+) -> None:
+    run(WITNESS, ["init", "--config", f"{folder}/witness.toml"])
+    (folder / "witness.toml").write_text(f'listen = "{address}"\n{WITNESS_TOML}')
+    assert run(WITNESS, ["--config", f"{folder}/witness.toml"]) == 2
+    assert "listen" in refusal(capsys)
+
+
+def test_configuration_is_required(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(LOG, []) == 2
+    assert "--config" in refusal(capsys)
+    assert run(LOG, ["--config", "no-such-file.toml"]) == 2
+    assert "no-such-file.toml" in refusal(capsys)

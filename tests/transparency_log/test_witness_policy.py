@@ -1,0 +1,104 @@
+from dataclasses import replace
+
+import pytest
+
+from tests.transparency_log.memory_log import NOW, ORIGIN, MemoryLog, key
+from transparency_log.checkpoint import Checkpoint
+from transparency_log.cosignature import CosignatureSigner
+from transparency_log.errors import (
+    LogError,
+    NotSignedError,
+    PolicyError,
+    TooFewWitnessesError,
+)
+from transparency_log.note import NoteSigner, format_note
+from transparency_log.witness_policy import verify_checkpoint
+
+
+def test_quorum_of_witnesses_makes_a_checkpoint(memory_log: MemoryLog) -> None:
+    witnessed = verify_checkpoint(memory_log.note(), memory_log.policy)
+    assert witnessed.checkpoint.origin == ORIGIN
+    assert witnessed.witnesses == ("witness-0.example", "witness-1.example")
+
+
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        ((NOW, NOW), NOW),
+        ((NOW, NOW - 5), NOW - 5),
+        ((NOW + 10**6, NOW, NOW - 5), NOW),
+        ((1, NOW, NOW + 7), NOW),
+    ],
+)
+def test_time_is_the_quorum_th_largest(
+    memory_log: MemoryLog, times: tuple[int, ...], expected: int
+) -> None:
+    assert verify_checkpoint(memory_log.note(times=times), memory_log.policy).time == expected
+
+
+def test_refuses_fewer_witnesses_than_the_quorum(memory_log: MemoryLog) -> None:
+    with pytest.raises(TooFewWitnessesError) as caught:
+        verify_checkpoint(memory_log.note(times=(NOW,)), memory_log.policy)
+    assert (caught.value.expected, caught.value.actual) == (2, 1)
+
+
+def test_one_witness_counts_once(memory_log: MemoryLog) -> None:
+    text, witness = memory_log.text(), memory_log.witnesses[0]
+    lines = [witness.cosign(text, NOW + second) for second in range(3)]
+    note = format_note(text, [memory_log.log.sign(text), *lines])
+    with pytest.raises(TooFewWitnessesError):
+        verify_checkpoint(note, memory_log.policy)
+
+
+def test_strangers_do_not_count(memory_log: MemoryLog) -> None:
+    text = memory_log.text()
+    stranger = CosignatureSigner(name="witness-1.example", private_key=key(99))
+    lines = [memory_log.witnesses[0].cosign(text, NOW), stranger.cosign(text, NOW)]
+    note = format_note(text, [memory_log.log.sign(text), *lines])
+    with pytest.raises(TooFewWitnessesError):
+        verify_checkpoint(note, memory_log.policy)
+
+
+def test_witnesses_do_not_replace_the_log(memory_log: MemoryLog) -> None:
+    text = memory_log.text()
+    note = format_note(text, [one.cosign(text, NOW) for one in memory_log.witnesses])
+    with pytest.raises(NotSignedError):
+        verify_checkpoint(note, memory_log.policy)
+
+
+def test_refuses_another_origin_under_the_same_key(memory_log: MemoryLog) -> None:
+    text = Checkpoint(origin="log.example/else", size=0, root=bytes(32)).encode()
+    lines = [one.cosign(text, NOW) for one in memory_log.witnesses]
+    note = format_note(text, [memory_log.log.sign(text), *lines])
+    with pytest.raises(NotSignedError):
+        verify_checkpoint(note, memory_log.policy)
+
+
+def test_no_changed_byte_of_a_checkpoint_is_accepted(memory_log: MemoryLog) -> None:
+    note, policy = memory_log.note(times=(NOW, NOW)), memory_log.policy
+    for position in range(len(note)):
+        changed = bytearray(note)
+        changed[position] ^= 1
+        with pytest.raises(LogError):
+            verify_checkpoint(bytes(changed), policy)
+
+
+def test_policies_that_cannot_hold_are_refused(memory_log: MemoryLog) -> None:
+    policy = memory_log.policy
+    first, second, third = policy.witnesses
+    same_key = CosignatureSigner(name="twin.example", private_key=memory_log.log.private_key)
+    twin = replace(first, name="twin.example", vkey=str(same_key.key))
+    plain = NoteSigner(name=first.name, private_key=key(50))
+    for change in (
+        {"quorum": 0},
+        {"quorum": 4},
+        {"witnesses": ()},
+        {"witnesses": (first, first)},
+        {"witnesses": (first, replace(second, name="other.example"))},
+        {"witnesses": (first, second, twin)},
+        {"witnesses": (first, second, replace(third, vkey=str(plain.key)))},
+        {"log_vkey": first.vkey},
+        {"log_vkey": "not a key"},
+    ):
+        with pytest.raises(PolicyError):
+            replace(policy, **change)
