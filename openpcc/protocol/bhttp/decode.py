@@ -92,6 +92,11 @@ class ResponseDecoder:
     def __init__(self, *, limits: Limits = LIMITS) -> None:
         self._reader = Reader(limits)
 
+    @property
+    def trailers_at(self) -> int | None:
+        """Offset of the first byte after the content; None until the content has ended."""
+        return self._reader.trailers_at
+
     def feed(self, data: bytes) -> list[Event]:
         """Take bytes and give the events they complete.
 

@@ -81,7 +81,10 @@ class Reader:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._queue = ByteQueue()
+        self._fed = 0
         self._ended = False
+        self.trailers_at: int | None = None
+        """Offset of the first byte after the content; None until the content has ended."""
         self._events: list[Event] = []
         self._steps = self._message()
         self._error: BHTTPError | None = None
@@ -92,6 +95,7 @@ class Reader:
         Raises:
             BHTTPError: not a message; every later call raises it again.
         """
+        self._fed += len(data)
         self._queue.append(data)
         return self._advance()
 
@@ -125,6 +129,7 @@ class Reader:
         else:
             yield from self._response_head(framing, known=known)
         yield from self._content(known=known)
+        self.trailers_at = self._fed - len(self._queue)
         trailers = yield from self._fields(known=known, trailers=True)
         self._events.append(Trailers(fields=trailers))
         yield from self._padding()
