@@ -1,0 +1,124 @@
+"""`openpcc doctor`: is everything in place? Installation first, then configuration, relay, nodes.
+
+Without a configuration the installation alone is checked. The exit code is that of the first row
+that failed.
+"""
+
+import argparse
+import os
+from collections.abc import Iterator
+
+from openpcc import clock
+from openpcc.carrier import Carrier
+from openpcc.cli import output
+from openpcc.cli.failures import NETWORK, PASSED, USAGE, describe
+from openpcc.cli.installation import Finding, Outcome, examine, failed, inform, passed
+from openpcc.config import ClientConfig, default_path
+from openpcc.decision import Decision, duration, require_trusted
+from openpcc.errors import ConfigurationError, GatewayError, OpenPCCError, TransportError
+from openpcc.nodes import NodeBook
+from openpcc.trust import CLOCK_TOLERANCE
+
+LATER = (
+    ("5.relay", "the relay answers with the gateway's keys"),
+    ("6.nodes", "the public record is current and a node is verified"),
+    ("7.clock", "this machine's clock is not behind the newest witnessed time"),
+)
+"""Rows that need a configuration."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    output.add_common(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check and show; see the module for the exit code."""
+    findings = [*examine(), *_configured(args)]
+    if args.json:
+        verdict = "failed" if any(f.outcome == Outcome.FAIL for f in findings) else "passed"
+        rows = [finding.to_json() for finding in findings]
+        output.document({"verdict": verdict, "checks": rows})
+    else:
+        rows_shown = [(f.id, str(f.outcome), f.text, f.detail) for f in findings]
+        output.table(("CHECK", "RESULT", "WHAT WAS TESTED", "FOUND"), rows_shown)
+    return exit_code(findings)
+
+
+def exit_code(findings: list[Finding]) -> int:
+    """Give the code of the first failure."""
+    return next((f.exit_code for f in findings if f.outcome == Outcome.FAIL), PASSED)
+
+
+def _configured(args: argparse.Namespace) -> Iterator[Finding]:
+    name, text = "4.configuration", "configuration and policy can be read"
+    path = default_path() if args.config is None else args.config
+    if args.config is None and "OPENPCC_CONFIG" not in os.environ and not path.exists():
+        yield inform(name, text, f"none at {path}; openpcc init makes one")
+        return
+    try:
+        config = ClientConfig.load(path)
+    except ConfigurationError as error:
+        yield failed(name, text, str(error), USAGE)
+        yield from _skipped(0, "no configuration")
+        return
+    simulated = ", SIMULATED" if config.policy.attestation.simulated else ""
+    yield passed(name, text, f"{path}: service {config.policy.service}{simulated}")
+    yield from _online(config)
+
+
+def _online(config: ClientConfig) -> Iterator[Finding]:
+    relay = _relay(config)
+    yield relay
+    if relay.outcome == Outcome.FAIL:
+        yield from _skipped(1, "the relay was not reached")
+        return
+    book = NodeBook(config)
+    try:
+        yield _nodes(book)
+        yield _clock(book.view().witnessed, now=clock.now())
+    finally:
+        book.close()
+
+
+def _relay(config: ClientConfig) -> Finding:
+    name, text = LATER[0]
+    carrier = Carrier(config.relay, config.ca)
+    try:
+        carrier.keys()
+    except (TransportError, GatewayError) as error:
+        return failed(name, text, f"{error}; check the relay's address", NETWORK)
+    finally:
+        carrier.close()
+    return passed(name, text, config.relay)
+
+
+def _nodes(book: NodeBook) -> Finding:
+    name, text = LATER[1]
+    try:
+        book.refresh(clock.now())
+        decision: Decision = require_trusted(book.view(), now=clock.now())
+    except OpenPCCError as error:
+        failure = describe(error)
+        said = f"{failure.message}; {failure.remedy}" if failure.remedy else failure.message
+        return failed(name, text, said, failure.exit_code)
+    return passed(name, text, decision.sentence())
+
+
+def _clock(witnessed: int | None, *, now: int) -> Finding:
+    name, text = LATER[2]
+    if witnessed is None:
+        return _skip(name, text, "no witnessed time")
+    behind = witnessed - now
+    if behind > CLOCK_TOLERANCE:
+        return failed(name, text, f"{duration(behind)} behind; set the clock")
+    return passed(name, text, f"newest witnessed time is {duration(max(-behind, 0))} old")
+
+
+def _skipped(start: int, why: str) -> Iterator[Finding]:
+    for name, text in LATER[start:]:
+        yield _skip(name, text, why)
+
+
+def _skip(name: str, text: str, why: str) -> Finding:
+    return Finding(id=name, outcome=Outcome.SKIP, text=text, detail=why)

@@ -1,0 +1,93 @@
+"""Errors for people: exit code, one line with the remedy, and the same as JSON. Pure."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from openpcc.decision import first_failed
+from openpcc.errors import (
+    ConfigurationError,
+    DirectoryError,
+    GatewayError,
+    OpenPCCError,
+    ReceiptError,
+    RefusedError,
+    TransportError,
+    TruncatedReplyError,
+)
+
+if TYPE_CHECKING:
+    from attestation.result import Report
+
+PASSED, REFUSED, USAGE, NETWORK = 0, 1, 2, 3
+
+DIRECTORY_REMEDY = {
+    "equivocation": "do not use the service; report the proof",
+    "stale": "check this machine's clock, then ask the operator",
+}
+GATEWAY_REMEDY = {
+    "busy": "try again shortly",
+    "not-ready": "try again shortly",
+    "too-large": "send less",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """What is said about an error."""
+
+    exit_code: int
+    code: str
+    message: str
+    remedy: str
+    reports: "tuple[Report, ...]" = ()
+
+    @property
+    def line(self) -> str:
+        """The one line for stderr."""
+        return f"openpcc: {self.message}" + (f"; {self.remedy}" if self.remedy else "")
+
+    def to_json(self) -> dict[str, object]:
+        """The object for `--json`."""
+        error = {"code": self.code, "message": self.message, "remedy": self.remedy or None}
+        return {"error": error, "reports": [report.to_json() for report in self.reports]}
+
+
+def describe(error: OpenPCCError) -> Failure:
+    """Say what an error means for the user."""
+    match error:
+        case ConfigurationError():  # its text carries the remedy
+            return _failure(USAGE, "configuration", error, "")
+        case RefusedError():
+            remedy = "nothing was sent; openpcc nodes --checks shows every check"
+            return _failure(REFUSED, "refused", error, remedy, error.report)
+        case DirectoryError():
+            return _directory(error)
+        case GatewayError():
+            remedy = GATEWAY_REMEDY.get(error.code, "try again, or ask the operator")
+            return _failure(NETWORK, f"gateway.{error.code}", error, remedy)
+        case TransportError():
+            return _failure(NETWORK, "transport", error, "check the relay with openpcc doctor")
+        case TruncatedReplyError():
+            return _failure(NETWORK, "truncated", error, "what was delivered is partial; ask again")
+        case ReceiptError():
+            return _failure(REFUSED, "receipt", error, "do not rely on this reply")
+        case _:
+            return _failure(NETWORK, "stream", error, "ask again")
+
+
+def _directory(error: DirectoryError) -> Failure:
+    check = first_failed(error.reports)
+    remedy = DIRECTORY_REMEDY.get(error.code, "nothing was sent; see openpcc doctor")
+    if check is not None:
+        remedy = f"check {check.id} refused: {check.text}" + (
+            f" (expected {check.expected}, found {check.actual})" if check.expected else ""
+        )
+    return _failure(REFUSED, f"directory.{error.code}", error, remedy, *error.reports)
+
+
+def _failure(
+    exit_code: int, code: str, error: OpenPCCError, remedy: str, *reports: "Report"
+) -> Failure:
+    return Failure(
+        exit_code=exit_code, code=code, message=str(error), remedy=remedy, reports=reports
+    )

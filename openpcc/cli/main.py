@@ -1,0 +1,121 @@
+"""`openpcc`: finds the subcommand, loads it alone, and turns its errors into exit codes.
+
+    0  all required checks passed
+    1  refused: a node, a record or a receipt is not trustworthy; nothing more was sent
+    2  usage or configuration
+    3  network: not reached, not served, or a reply that was cut
+
+Every error is one line on stderr that names the thing and the remedy; with `--json` it is also the
+one JSON object on stdout.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Protocol, cast
+
+from openpcc import __version__
+from openpcc.cli import output
+from openpcc.cli.failures import NETWORK, describe
+from openpcc.errors import ConfigurationError, OpenPCCError
+
+INTERRUPTED = 130
+"""What shells expect of a program ended by Ctrl-C."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """A subcommand before its module is loaded."""
+
+    help: str
+    extra: str = ""
+    """The extra whose packages it needs beyond the base install."""
+
+
+COMMANDS = {
+    "chat": Command(help="send a prompt to verified nodes"),
+    "proxy": Command(help="serve the OpenAI API on this machine", extra="proxy"),
+    "nodes": Command(help="verify the nodes of the service and show every check"),
+    "doctor": Command(help="check installation, configuration, relay, clock and nodes"),
+    "demo": Command(help="run the whole service on this machine, SIMULATED", extra="demo"),
+}
+
+
+class Module(Protocol):
+    """What a subcommand's module offers."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declare the arguments."""
+        ...
+
+    def run(self, args: argparse.Namespace) -> int:
+        """Do it; give the exit code."""
+        ...
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; the exit code is the result."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        args = _parse(words)
+    except ConfigurationError as error:
+        return _fail(error, as_json="--json" in words)
+    try:
+        return cast("int", args.run(args))
+    except OpenPCCError as error:
+        return _fail(error, as_json=getattr(args, "json", False))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has enough. Python would complain again when it flushes.
+        sys.stdout = None
+        return NETWORK
+
+
+def _parse(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="openpcc",
+        description="Talk to a model that nobody but attested, publicly logged software can hear.",
+        epilog="Exit codes: 0 all required checks passed, 1 refused, 2 usage or configuration, "
+        "3 network.",
+    )
+    parser.add_argument("--version", action="version", version=f"openpcc {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", title="commands", required=True)
+    chosen = next((word for word in words if not word.startswith("-")), None)
+    for name, command in COMMANDS.items():
+        child = commands.add_parser(name, help=command.help, description=_sentence(command.help))
+        if name == chosen:
+            module = _load(name, command)
+            module.add_arguments(child)
+            child.set_defaults(run=module.run)
+    return parser.parse_args(words)
+
+
+def _load(name: str, command: Command) -> Module:
+    try:
+        return cast("Module", import_module(f"openpcc.cli.{name}"))
+    except ModuleNotFoundError as error:
+        if not command.extra:
+            raise
+        raise ConfigurationError(
+            f"openpcc {name} needs the package {error.name}; "
+            f"run: pip install 'openpcc[{command.extra}]'"
+        ) from error
+
+
+def _fail(error: OpenPCCError, *, as_json: bool) -> int:
+    failure = describe(error)
+    if as_json:
+        output.document(failure.to_json())
+    output.note(failure.line)
+    return failure.exit_code
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}."
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+import pytest
+
+from openpcc.cli.failures import describe
+from openpcc.errors import (
+    ConfigurationError,
+    DirectoryError,
+    GatewayError,
+    ReceiptError,
+    RefusedError,
+    TransportError,
+    TruncatedReplyError,
+)
+from openpcc.sse import MalformedStreamError
+from tests.fakes.book_views import DEBUG_ON, report
+
+REFUSED = report(DEBUG_ON)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConfigurationError("policy.toml: wrong; correct it"), 2),
+        (RefusedError(REFUSED), 1),
+        (DirectoryError("equivocation", "two entries"), 1),
+        (DirectoryError("stale", "old"), 1),
+        (DirectoryError("unavailable", "none", reports=(REFUSED,)), 1),
+        (ReceiptError("of another exchange"), 1),
+        (TransportError("no answer"), 3),
+        (GatewayError("busy", 503), 3),
+        (TruncatedReplyError("cut"), 3),
+        (MalformedStreamError("too long"), 3),
+    ],
+)
+def test_every_error_has_its_exit_code_and_names_itself(error, code):
+    failure = describe(error)
+    assert failure.exit_code == code
+    assert failure.line.startswith(f"openpcc: {error}")
+    assert str(error) in str(failure.to_json()["error"])
+
+
+def test_a_refusal_of_the_directory_names_the_check_of_its_nodes():
+    line = describe(DirectoryError("unavailable", "1 of 1 nodes fail", reports=(REFUSED,))).line
+    assert "check 8.debug refused: debug is off (expected off, found on)" in line
+
+
+def test_a_refusal_carries_the_whole_report():
+    assert describe(RefusedError(REFUSED)).to_json()["reports"] == [REFUSED.to_json()]
