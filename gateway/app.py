@@ -171,12 +171,10 @@ class Gateway:
         """Check what a node checks first, all but that one key is its own.
 
         Raises:
-            RefusedError: `too-large`, or `malformed` for a token, which open admission has none of.
-            ProtocolError: not a sealed request, or not of now.
+            RefusedError: `malformed` for a token, which open admission has none of.
+            ProtocolError: not a sealed request, too large, or not of now.
         """
-        if len(body) > self.max_request:
-            raise RefusedError("too-large")
-        header = Prefix.parse(body).header
+        header = Prefix.parse(body, limit=self.max_request).header
         check_header(header, self.clock())
         if header.token_digest != NO_TOKENS:
             raise RefusedError("malformed")

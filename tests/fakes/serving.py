@@ -38,7 +38,7 @@ class Served:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
         server = _server(self._program, self._config, secure=True)
         bound = _bind(self._config.listen, "listen")
-        self.url = "http://127.0.0.1:{}".format(bound.getsockname()[1])
+        self.url = f"http://127.0.0.1:{bound.getsockname()[1]}"
         async with self._program.running():
             task = asyncio.create_task(server.serve([bound]))
             self._ready.set()
