@@ -17,6 +17,7 @@ import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from io import BytesIO
 from pathlib import Path
 
 import aiohttp
@@ -47,6 +48,9 @@ SILENCE = 600.0
 KEEP_ALIVE = 2.0
 """Seconds an idle connection is kept: less than the 5 of uvicorn, on which engines here are built,
 so that no request meets a connection that is just being closed."""
+
+LARGE = 2**18
+"""Bytes of a body that is sent piece by piece."""
 
 _FAILED = (aiohttp.ClientError, TimeoutError, OSError)
 
@@ -90,7 +94,7 @@ class ProcessEngine:
             response = await self._session.request(
                 request.method,
                 f"http://engine{request.path}",
-                data=request.body,
+                data=_in_parts(request.body),
                 headers={"content-type": "application/json"} if request.body else None,
                 allow_redirects=False,
             )
@@ -240,6 +244,11 @@ def _reply(response: aiohttp.ClientResponse) -> EngineReply:
         content_type=response.headers.get("content-type", "application/json"),
         chunks=_chunks(response),
     )
+
+
+def _in_parts(body: bytes | None) -> bytes | BytesIO | None:
+    """Have a large body sent piece by piece: in one piece it would hold up every other stream."""
+    return BytesIO(body) if body is not None and len(body) > LARGE else body
 
 
 async def _chunks(response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:

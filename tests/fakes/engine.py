@@ -63,6 +63,9 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
         case "silent":
             await silent(reader)
             return False
+        case "until-told":
+            await until_told(writer)
+            return False
         case "flood":
             await flood(writer)
             return False
@@ -105,6 +108,16 @@ async def silent(reader: asyncio.StreamReader) -> None:
     note("waiting", "")
     await reader.read(1)
     note("left", "0")
+
+
+async def until_told(writer: asyncio.StreamWriter) -> None:
+    """Send an event, and the last one once the file `told` is there."""
+    start(writer)
+    part(writer, b'data: {"choices":[{"text":"begin"}]}\n\n')
+    while not (SOCKET.parent / "told").exists():  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    part(writer, b'data: {"choices":[{"text":"end"}],"usage":{"prompt_tokens":1}}\n\n')
+    writer.write(b"0\r\n\r\n")
 
 
 async def flood(writer: asyncio.StreamWriter) -> None:

@@ -1,0 +1,152 @@
+"""Evidence as the agent handles it: what it gives to the attester, what comes back, what is pushed.
+
+The only file of the agent that knows the attestation package. Nothing is appraised here: a node
+cannot vouch for itself.
+"""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from attestation import evidence
+from attestation.binding import evidence_binding
+from attestation.errors import AttestationError, AttesterError, MalformedEvidenceError
+from attestation.evidence import Endorsement, EvidenceBundle, KeysSection, SoftwareSection
+from attestation.model import model_digest
+from node_image.agent.config import Image, Settings
+from node_image.agent.errors import ConfigurationError, EvidenceError
+from openpcc.protocol import messages
+from openpcc.protocol.errors import MalformedError
+from transparency_log.errors import LogError
+from transparency_log.note import parse_note
+
+MAX_BEACON = 65536
+"""Bytes of a checkpoint with all its cosignatures."""
+
+MAX_ENDORSEMENTS = 3 * 2**20
+"""Bytes of pushed endorsements; a bundle has at most 4 MiB."""
+
+Stapled = tuple[Endorsement, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EpochTerms:
+    """What one epoch's evidence says of its keys."""
+
+    hpke: tuple[bytes, ...]
+    receipt: bytes
+    not_before: int
+    not_after: int
+    checkpoint: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bundle:
+    """What was quoted, without what is stapled later."""
+
+    quoted: EvidenceBundle
+
+    @property
+    def binding(self) -> bytes:
+        """The digest that the quote carries: 64 bytes."""
+        quoted = self.quoted
+        return evidence_binding(quoted.keys, quoted.freshness, quoted.devices, quoted.software)
+
+    def encode(self, stapled: Stapled) -> bytes:
+        """Write the bundle: what the attester collected, then what was pushed, each once.
+
+        Where several endorsements speak of one thing, verifiers take the newest.
+        """
+        both = tuple(dict.fromkeys((*self.quoted.endorsements, *stapled)))
+        return self.quoted.with_endorsements(both[-evidence.MAX_ENDORSEMENTS :]).encode()
+
+
+class Collector(Protocol):
+    """The part of `attestation.attester.Attester` that is used."""
+
+    def collect(
+        self,
+        keys: KeysSection,
+        checkpoint: bytes,
+        software: SoftwareSection,
+        challenge: bytes | None = None,
+    ) -> EvidenceBundle:
+        """Quote the sections."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """Collects the evidence of one boot.
+
+    Attributes:
+        machine: machine id digest; 32 zero bytes where the platform names none.
+    """
+
+    attester: Collector = field(repr=False)
+    software: SoftwareSection
+    machine: bytes
+    model_digest: bytes
+
+    @classmethod
+    def open(cls, image: Image, settings: Settings) -> "Evidence":
+        """Open the platform's attester and measure the model.
+
+        Raises:
+            ConfigurationError: the machine's folder or the model's does not serve.
+        """
+        from attestation import attester  # TEMP
+
+        try:
+            digest = model_digest(image.model.path)
+            models = ((image.model.name, digest),)
+            opened = attester.open(image.platform, image.machine)
+            event_log = opened.event_log(models, image.engine_arguments)
+        except AttesterError as error:
+            raise ConfigurationError(str(error)) from error
+        software = SoftwareSection(
+            release=image.release, event_log=event_log, models=models, settings=settings.exact
+        )
+        machine = messages.machine_digest(opened.machine)
+        return cls(attester=opened, software=software, machine=machine, model_digest=digest)
+
+    def collect(self, terms: EpochTerms, challenge: bytes | None) -> Bundle:
+        """Quote the keys of an epoch; may take seconds.
+
+        Raises:
+            EvidenceError: the platform gave no quote.
+        """
+        keys = KeysSection(
+            hpke=terms.hpke,
+            receipt=terms.receipt,
+            not_before=terms.not_before,
+            not_after=terms.not_after,
+        )
+        try:
+            quoted = self.attester.collect(keys, terms.checkpoint, self.software, challenge)
+        except AttestationError as error:
+            raise EvidenceError(str(error)) from error
+        return Bundle(quoted=quoted)
+
+
+def check_beacon(checkpoint: bytes) -> None:
+    """Refuse what is no signed note. Whose it is, clients check.
+
+    Raises:
+        MalformedError: see above.
+    """
+    try:
+        parse_note(checkpoint)
+    except LogError as error:
+        raise MalformedError("the beacon is not a signed checkpoint") from error
+
+
+def parse_endorsements(document: bytes) -> Stapled:
+    """Read what the gateway pushes.
+
+    Raises:
+        MalformedError: not `{"endorsements": [...]}` as in a bundle.
+    """
+    try:
+        return evidence.parse_endorsements(document)
+    except MalformedEvidenceError as error:
+        raise MalformedError(str(error)) from error
