@@ -33,7 +33,8 @@ from transparency_log.server.asgi import (
     respond_health,
     run_lifespan,
 )
-from transparency_log.server.config import LogConfig, read_token
+from transparency_log.server.config import LogConfig
+from transparency_log.server.secret_files import read_token
 from transparency_log.server.sequencer import BusyError, Sequencer
 from transparency_log.server.storage import LogStorage
 from transparency_log.server.witnesses import WitnessClient

@@ -4,26 +4,16 @@ Paths are relative to the file that names them. Unknown and missing keys are err
 and tokens come by path, from files that nobody else can read.
 """
 
-import stat
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Never
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from transparency_log.cosignature import parse_verifier
 from transparency_log.errors import ConfigurationError, MalformedKeyError, PolicyError
 from transparency_log.note import NoteSigner, Verifier
-from transparency_log.strict_json import StrictJSONError, b64decode
+from transparency_log.server.secret_files import read_seed, read_token
+from transparency_log.server.toml_table import Table, read_table
 from transparency_log.witness_policy import LOG_TYPES, LogPolicy, Witness
-
-MAX_CONFIG = 65536
-"""Bytes of a configuration file."""
-
-SEED_SIZE = 32
-"""Bytes of an Ed25519 seed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +100,7 @@ def load_log_config(path: Path) -> LogConfig:
     Raises:
         ConfigurationError: the text names the key and the remedy.
     """
-    table = _Table(_read_toml(path), path)
+    table = read_table(path)
     config = LogConfig(
         origin=table.text("origin"),
         key=table.path("key"),
@@ -144,7 +134,7 @@ def load_witness_config(path: Path) -> WitnessConfig:
     Raises:
         ConfigurationError: the text names the key and the remedy.
     """
-    table = _Table(_read_toml(path), path)
+    table = read_table(path)
     logs = [_log(one) for one in table.tables("logs")]
     config = WitnessConfig(
         name=table.text("name"),
@@ -161,107 +151,7 @@ def load_witness_config(path: Path) -> WitnessConfig:
     return config
 
 
-def read_seed(path: Path) -> Ed25519PrivateKey:
-    """Read a private key: a 32-byte seed in base64, in a file of mode 0600.
-
-    Raises:
-        ConfigurationError: missing, readable by others, or not a seed.
-    """
-    try:
-        seed = b64decode(_read_secret(path))
-    except StrictJSONError as error:
-        raise ConfigurationError(f"{path}: not a base64 seed; make one with `keygen`") from error
-    if len(seed) != SEED_SIZE:
-        raise ConfigurationError(f"{path}: not a {SEED_SIZE}-byte seed; make one with `keygen`")
-    return Ed25519PrivateKey.from_private_bytes(seed)
-
-
-def read_token(path: Path) -> str:
-    """Read a bearer token of 16 to 128 printable characters, from a file of mode 0600.
-
-    Raises:
-        ConfigurationError: missing, readable by others, or not such a token.
-    """
-    token = _read_secret(path)
-    if not 16 <= len(token) <= 128 or not all("!" <= one <= "~" for one in token):
-        raise ConfigurationError(f"{path}: expected a token of 16 to 128 printable characters")
-    return token
-
-
-def _read_secret(path: Path) -> str:
-    try:
-        if stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise ConfigurationError(f"{path}: others can read this secret; run chmod 600 on it")
-        with path.open("rb") as file:
-            data = file.read(MAX_CONFIG)
-        return data.decode("ascii").removesuffix("\n")
-    except OSError as error:
-        raise ConfigurationError(f"{path}: {error.strerror}; name a file that exists") from error
-    except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{path}: not a text file") from error
-
-
-def _read_toml(path: Path) -> dict[str, object]:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_CONFIG + 1)
-        if len(data) > MAX_CONFIG:
-            raise ConfigurationError(f"{path}: more than {MAX_CONFIG} bytes; shorten it")
-        return tomllib.loads(data.decode())
-    except OSError as error:
-        raise ConfigurationError(f"{path}: {error.strerror}; name a file that exists") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigurationError(f"{path}: not TOML: {error}") from error
-
-
-class _Table:
-    """Keys of one TOML table, taken one by one; `end` refuses what is left."""
-
-    def __init__(self, values: Mapping[str, object], path: Path) -> None:
-        self._values = dict(values)
-        self._path = path
-
-    def text(self, key: str, default: str | None = None) -> str:
-        value = self._take(key, default)
-        if not isinstance(value, str) or not value:
-            self._wrong(key, "a text")
-        return value
-
-    def optional_text(self, key: str) -> str | None:
-        return self.text(key) if key in self._values else None
-
-    def path(self, key: str) -> Path:
-        return self._path.parent / self.text(key)
-
-    def integer(self, key: str, default: int | None, low: int, high: int) -> int:
-        value = self._take(key, default)
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            self._wrong(key, f"an integer of {low} to {high}")
-        return value
-
-    def tables(self, key: str) -> "list[_Table]":
-        value = self._take(key, None)
-        if not isinstance(value, list) or not all(isinstance(one, dict) for one in value):
-            self._wrong(key, f"tables [[{key}]]")
-        return [_Table(one, self._path) for one in value]
-
-    def end(self) -> None:
-        if self._values:
-            raise ConfigurationError(
-                f"{self._path}: unknown key {sorted(self._values)[0]!r}; remove it"
-            )
-
-    def _take(self, key: str, default: object) -> object:
-        value = self._values.pop(key, default)
-        if value is None:
-            raise ConfigurationError(f"{self._path}: {key} is missing; add it")
-        return value
-
-    def _wrong(self, key: str, expected: str) -> Never:
-        raise ConfigurationError(f"{self._path}: {key} must be {expected}")
-
-
-def _witness(table: _Table) -> WitnessAddress:
+def _witness(table: Table) -> WitnessAddress:
     witness = WitnessAddress(
         name=table.text("name"),
         operator=table.text("operator"),
@@ -274,7 +164,7 @@ def _witness(table: _Table) -> WitnessAddress:
     return witness
 
 
-def _log(table: _Table) -> tuple[str, Verifier]:
+def _log(table: Table) -> tuple[str, Verifier]:
     origin, vkey = table.text("origin"), table.text("vkey")
     table.end()
     try:

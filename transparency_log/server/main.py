@@ -13,8 +13,9 @@ from pathlib import Path
 from transparency_log.cosignature import CosignatureSigner
 from transparency_log.note import NoteSigner
 from transparency_log.server.app import LogApp
-from transparency_log.server.config import load_log_config, load_witness_config, read_seed
+from transparency_log.server.config import load_log_config, load_witness_config
 from transparency_log.server.program import Program, run
+from transparency_log.server.secret_files import read_seed
 from transparency_log.server.storage import LogStorage
 from transparency_log.server.witness import WitnessApp, WitnessStore
 from transparency_log.vkey import check_name

@@ -24,7 +24,7 @@ import uvicorn
 
 from transparency_log.errors import ConfigurationError, LogError
 from transparency_log.server.asgi import Receive, Scope, Send
-from transparency_log.server.config import SEED_SIZE, read_seed
+from transparency_log.server.secret_files import SEED_SIZE, read_seed
 
 GRACE = 1
 """Seconds that open connections get after SIGTERM."""

@@ -24,6 +24,7 @@ from typing import Self
 from transparency_log.errors import ConfigurationError, StorageError
 from transparency_log.merkle import EMPTY_ROOT, leaf_hash, tree_root
 from transparency_log.prover import consistency_proof, range_root
+from transparency_log.server.durable import sync_folder, write_file
 from transparency_log.tile import (
     TILE_WIDTH,
     TilePath,
@@ -81,7 +82,7 @@ class LogStorage:
         database.commit()
         database.close()
         (directory / LOCK).touch()
-        _sync_folder(directory)
+        sync_folder(directory)
 
     @classmethod
     def open(cls, directory: Path) -> Self:
@@ -204,7 +205,7 @@ class LogStorage:
 
     def publish(self, note: bytes, *, old_size: int, size: int) -> None:
         """Replace the public checkpoint, then drop partial tiles that are full in this tree."""
-        _write(self._directory / "checkpoint", note)
+        write_file(self._directory / "checkpoint", note)
         for path in new_tiles(old_size, size):
             if path.width == TILE_WIDTH:
                 shutil.rmtree(self._directory / f"{path}.p", ignore_errors=True)
@@ -237,7 +238,7 @@ class LogStorage:
             if target.read_bytes() != data:
                 raise StorageError("a tile exists with other bytes")
             return
-        _write(target, data)
+        write_file(target, data)
 
     def _one(self, query: str) -> int:
         value: int = self._database.execute(query).fetchone()[0]
@@ -253,30 +254,3 @@ def _lock(directory: Path) -> int:
         os.close(lock)
         raise ConfigurationError(f"{directory}: in use; stop the other openpcc-log") from error
     return lock
-
-
-def _write(target: Path, data: bytes) -> None:
-    """Write a file so that a crash leaves the old one or the whole new one."""
-    _make_folder(target.parent)
-    temporary = target.with_name(f".{target.name}.new")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(target)
-    _sync_folder(target.parent)
-
-
-def _make_folder(folder: Path) -> None:
-    if not folder.is_dir():
-        _make_folder(folder.parent)
-        folder.mkdir(exist_ok=True)
-        _sync_folder(folder.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

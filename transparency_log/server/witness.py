@@ -40,7 +40,8 @@ from transparency_log.server.asgi import (
     respond_health,
     run_lifespan,
 )
-from transparency_log.server.config import WitnessConfig, read_seed
+from transparency_log.server.config import WitnessConfig
+from transparency_log.server.secret_files import read_seed
 
 SCHEMA = """
 CREATE TABLE log (origin TEXT PRIMARY KEY, origin_hash TEXT NOT NULL UNIQUE,

@@ -43,18 +43,20 @@ class WitnessClient:
             if status == 409:
                 self._size = parse_size_answer(body)
                 if self._size > size:
-                    logger.error("a witness has cosigned a larger tree than this log has")
+                    logger.error(
+                        "witness %s has cosigned a larger tree than this log has", self.name
+                    )
                     return None
                 status, body = await self._post(note, size)
             if status != 200:
-                logger.warning("a witness refused to cosign, status %d", status)
+                logger.warning("witness %s refused to cosign, status %d", self.name, status)
                 return None
             line = self._own_line(body, text)
         except (aiohttp.ClientError, TimeoutError):
-            logger.warning("a witness did not answer")
+            logger.warning("witness %s did not answer", self.name)
             return None
         except (LogError, UnicodeDecodeError):
-            logger.warning("a witness answered something that is no cosignature of this checkpoint")
+            logger.warning("witness %s answered no cosignature of this checkpoint", self.name)
             return None
         self._size = size
         return line

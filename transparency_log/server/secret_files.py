@@ -1,0 +1,55 @@
+"""Private keys and tokens, from files that nobody else can read."""
+
+import stat
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from transparency_log.errors import ConfigurationError
+from transparency_log.strict_json import StrictJSONError, b64decode
+
+SEED_SIZE = 32
+"""Bytes of an Ed25519 seed."""
+
+MAX_SECRET = 4096
+"""Bytes read of a file that should hold a secret."""
+
+
+def read_seed(path: Path) -> Ed25519PrivateKey:
+    """Read a private key: a 32-byte seed in base64, in a file of mode 0600.
+
+    Raises:
+        ConfigurationError: missing, readable by others, or not a seed.
+    """
+    try:
+        seed = b64decode(_read_secret(path))
+    except StrictJSONError as error:
+        raise ConfigurationError(f"{path}: not a base64 seed; make one with `keygen`") from error
+    if len(seed) != SEED_SIZE:
+        raise ConfigurationError(f"{path}: not a {SEED_SIZE}-byte seed; make one with `keygen`")
+    return Ed25519PrivateKey.from_private_bytes(seed)
+
+
+def read_token(path: Path) -> str:
+    """Read a bearer token of 16 to 128 printable characters, from a file of mode 0600.
+
+    Raises:
+        ConfigurationError: missing, readable by others, or not such a token.
+    """
+    token = _read_secret(path)
+    if not 16 <= len(token) <= 128 or not all("!" <= one <= "~" for one in token):
+        raise ConfigurationError(f"{path}: expected a token of 16 to 128 printable characters")
+    return token
+
+
+def _read_secret(path: Path) -> str:
+    try:
+        if stat.S_IMODE(path.stat().st_mode) & 0o077:
+            raise ConfigurationError(f"{path}: others can read this secret; run chmod 600 on it")
+        with path.open("rb") as file:
+            data = file.read(MAX_SECRET)
+        return data.decode("ascii").removesuffix("\n")
+    except OSError as error:
+        raise ConfigurationError(f"{path}: {error.strerror}; name a file that exists") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path}: not a text file") from error
