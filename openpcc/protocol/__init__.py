@@ -1,12 +1,14 @@
-"""What client, gateway and node speak: bytes in, bytes out, no I/O, no clock, nothing of ours below.
+"""What client, gateway and node speak: bytes in, bytes out, no I/O, no clock.
 
-    varint, byte_queue           integers and buffers of the streaming decoders
-    hpke                         RFC 9180 and its hybrid KEMs
-    bhttp                        Binary HTTP, RFC 9292
-    key_config, ohttp            Oblivious HTTP, RFC 9458
-    chunks, chunked_ohttp        its chunked form; the chunk codec also serves sealed messages
-    message_keys                 the one derivation of a message's key
-    sealing                      our sealed requests and replies
-    messages                     media types, routes and small documents
-    errors                       everything that is refused, by code
+It rests on nothing of ours. The modules, from below:
+
+    errors                  everything that is refused, by code
+    varint, byte_queue      integers and buffers of the streaming decoders
+    hpke                    RFC 9180 and its hybrid KEMs
+    bhttp                   Binary HTTP, RFC 9292
+    message_keys            the one derivation of a message's key
+    key_config, ohttp       Oblivious HTTP, RFC 9458
+    chunks, chunked_ohttp   its chunked form; sealed messages use the same chunks
+    sealing                 our sealed requests and replies
+    messages                media types, routes and small documents
 """

@@ -1,8 +1,11 @@
 """Binary HTTP (RFC 9292): whole messages and streamed responses.
 
-message   messages as values, limits, what HTTP calls malformed
-reader    the grammar, once, for streams and whole messages
-decode    bytes to messages           encode    messages to bytes
+The modules, from below:
+
+    message   messages as values, limits, what HTTP calls malformed
+    reader    the grammar, once, for streams and whole messages
+    decode    bytes to messages
+    encode    messages to bytes
 """
 
 from openpcc.protocol.bhttp.decode import (

@@ -1,8 +1,13 @@
-"""Hybrid public key encryption (RFC 9180, draft-ietf-hpke-pq) on the crypto library's primitives.
+"""Hybrid public key encryption (RFC 9180, draft-ietf-hpke-pq) on the library's primitives.
 
-kem       what a mechanism gives          dhkem, mlkem, hybrid   the mechanisms
-groups    Diffie-Hellman groups           kdf, aead              derivation, ciphers
-suite     setup in four modes             context                seal, open, export
+The modules, from below:
+
+    groups                 Diffie-Hellman groups
+    kdf, aead              key derivation, ciphers
+    kem                    what a key encapsulation mechanism gives
+    dhkem, mlkem, hybrid   the mechanisms, listed in `registry`
+    context                seal, open, export
+    suite                  setup in four modes
 """
 
 from openpcc.protocol.errors import HPKEError
