@@ -1,0 +1,196 @@
+"""`openpcc demo`: the whole service on this machine, one real chat, four refusals.
+
+Everything runs as the programs an operator runs; only the roots of trust are made for the occasion,
+and the machines are SIMULATED. `--keep` leaves it running behind the local proxy until Ctrl-C.
+"""
+
+import argparse
+import shutil
+import tempfile
+import threading
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+from attestation.result import Check
+from openpcc import clock
+from openpcc.cli import output
+from openpcc.cli.demo import refusals
+from openpcc.cli.demo.refusals import DemoFailedError, Refusal
+from openpcc.cli.demo.stack import MODEL, DemoStack, EngineChoice
+from openpcc.client import OpenPCC
+from openpcc.errors import ConfigurationError
+from openpcc.nodes import NodeView
+
+PROMPT = "What is a list in Python? Please mention the zebra-4711."
+CANARY = b"zebra-4711"
+STATUS_EVERY = 1800
+"""Seconds between two status entries of a demonstration that stays up; a status counts for 7200."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("--engine", choices=("embedded", "vllm"), default="embedded")
+    parser.add_argument("--engine-python", type=Path, default=Path(".venv-vllm/bin/python"),
+                        help="interpreter of vLLM's environment (make vllm)")  # fmt: skip
+    parser.add_argument("--model", type=Path, help="model folder; the demonstration model if not")
+    parser.add_argument("--keep", action="store_true", help="stay up, with the local proxy")
+    parser.add_argument("--json", action="store_true", help="one JSON object at the end")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the demonstration; the exit code is 0 if everything happened as it should."""
+    folder = Path(tempfile.mkdtemp(prefix="openpcc-demo-"))
+    stack = DemoStack(folder, engine_choice(args), output.note)
+    try:
+        output.note("starting log, witnesses, nodes, publisher, gateway, relay; SIMULATED platform")
+        began = time.monotonic()
+        stack.start()
+        output.note(f"everything is up after {time.monotonic() - began:.1f} s")
+        with OpenPCC(stack.client) as client:
+            show_trust(client)
+            show_chat(client)
+            show_parties(stack)
+            show_refusals(client, stack)
+        if args.keep:
+            keep(stack)
+    finally:
+        stack.close()
+        shutil.rmtree(folder, ignore_errors=True)
+    output.note("everything has ended; nothing is left running")
+    return 0
+
+
+def engine_choice(args: argparse.Namespace) -> EngineChoice:
+    """Find the engine and the model.
+
+    Raises:
+        ConfigurationError: one of them is not there.
+    """
+    model = args.model or embedded_model()
+    if args.engine == "embedded":
+        return EngineChoice(kind="embedded", model=model.resolve())
+    if not args.engine_python.is_file():
+        raise ConfigurationError(f"{args.engine_python}: vLLM is not installed; run make vllm")
+    return EngineChoice(
+        kind="vllm",
+        model=model.resolve(),
+        python=args.engine_python.absolute(),
+        arguments=("--max-model-len", "1024", "--max-num-seqs", "8"),
+        patience=300.0,
+    )
+
+
+def embedded_model() -> Path:
+    """Find the demonstration model: it is in the repository, not in the wheel.
+
+    Raises:
+        ConfigurationError: it is not there.
+    """
+    spec = find_spec("node_image.embedded")
+    for place in [] if spec is None else spec.submodule_search_locations or []:
+        if (folder := Path(place) / "model").is_dir():
+            return folder
+    raise ConfigurationError("the demonstration model is not installed; name one with --model")
+
+
+def show_trust(client: OpenPCC) -> None:
+    """Verify the nodes, and print the decision check by check."""
+    client.transport.book.refresh(clock.now())
+    view = client.transport.book.view()
+    for node in view.nodes:
+        _show_node(node)
+    accepted = sum(node.accepted for node in view.nodes)
+    output.line(f"{accepted} of {len(view.nodes)} nodes trusted. Platform SIMULATED: it runs the")
+    output.line("same checks under a throw-away root, and protects nothing.")
+    output.line()
+
+
+def _show_node(node: NodeView) -> None:
+    if node.report is None:
+        output.line(f"node {node.leaf.hex()[:16]}: {node.problem}")
+        return
+    rows = [(check.id, check.outcome.value, _sentence(check)) for check in node.report.checks]
+    title = f"node {node.leaf.hex()[:16]}: {node.report.verdict.value}, SIMULATED"
+    output.table(("check", "", "what was tested"), rows, title=title)
+    output.line()
+
+
+def _sentence(check: Check) -> str:
+    return check.text if check.actual is None else f"{check.text}: {check.actual}"
+
+
+def show_chat(client: OpenPCC) -> None:
+    """Send a real chat through the official SDK, streamed."""
+    output.line(f"> {PROMPT}")
+    stream = client.chat.completions.create(
+        model=MODEL,
+        messages=[{"role": "user", "content": PROMPT}],
+        stream=True,
+        max_tokens=120,
+        temperature=0.0,
+    )
+    pieces = 0
+    for event in stream:
+        if event.choices and event.choices[0].delta.content:
+            output.stream(event.choices[0].delta.content)
+            pieces += 1
+    output.line("\n")
+    if not pieces:
+        raise DemoFailedError("the reply was empty")
+
+
+def show_parties(stack: DemoStack) -> None:
+    """Print what each party saw, having searched its files for the prompt."""
+    rows = [
+        ("client", "everything", "-"),
+        ("relay", "client address, sizes, times", _found(stack, ["relay"])),
+        ("gateway, publisher", "candidates, model digest, padded sizes, times",
+         _found(stack, ["gateway", "publisher"])),
+        ("nodes", "the prompt, in memory, while they serve it", _found(stack, ["node-1", "node-2"])),
+        ("log, witnesses", "releases, status, service entries", _found(stack, ["log", "witness"])),
+    ]  # fmt: skip
+    output.table(("party", "saw", "prompt in its files"), rows, title="what each party saw")
+    output.line()
+
+
+def _found(stack: DemoStack, names: list[str]) -> str:
+    """Search the logs, databases and files of some parties for the prompt's canary."""
+    searched = 0
+    for path in stack.folder.rglob("*"):
+        mine = any(
+            part.startswith(name) for part in path.relative_to(stack.folder).parts for name in names
+        )
+        if mine and path.is_file():
+            searched += 1
+            if CANARY in path.read_bytes():
+                raise DemoFailedError(f"the prompt stands in {path}")
+    return f"no ({searched} files searched)"
+
+
+def show_refusals(client: OpenPCC, stack: DemoStack) -> None:
+    """Try what must not work."""
+    found: list[Refusal] = [
+        refusals.flipped_bit(client),
+        *refusals.replayed_request(client),
+        refusals.cut_stream(stack),
+        refusals.unlisted_release(stack),
+    ]
+    rows = [(one.tried, one.by, one.words) for one in found]
+    output.table(("tried", "refused by", "how"), rows, title="refusals")
+    output.line()
+
+
+def keep(stack: DemoStack) -> None:
+    """Stay up: the proxy in front, a status entry now and then, until Ctrl-C."""
+    proxy = stack.start_proxy()
+    output.line(f"configuration  {stack.client}")
+    output.line(f"base URL       {proxy.said['base_url']}")
+    output.line(f"API key        {proxy.said['api_key']}")
+    output.line("stop with Ctrl-C")
+    stopped = threading.Event()
+    try:
+        while not stopped.wait(STATUS_EVERY):
+            stack.publish_status([stack.release])
+    except KeyboardInterrupt:
+        output.note("stopping")

@@ -1,0 +1,177 @@
+"""Four things that must not work, tried against the running service.
+
+Each function does the deed with the client's own code and gives what refused it. An attack that
+succeeds raises `DemoFailedError`, and the demonstration ends with exit code 1.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from openpcc import clock, trust
+from openpcc.carrier import Carrier
+from openpcc.cli.demo.cutter import Cutter
+from openpcc.cli.demo.keys import SERVICE
+from openpcc.cli.demo.stack import MODEL, DemoStack
+from openpcc.client import OpenPCC
+from openpcc.errors import (
+    DirectoryError,
+    GatewayError,
+    OpenPCCError,
+    RefusedError,
+    TransportError,
+    TruncatedReplyError,
+)
+from openpcc.exchange import GatewayExchange, carriage
+from openpcc.lookup import Snapshot
+from openpcc.protocol import bhttp, messages
+
+QUESTION = {"model": MODEL, "messages": [{"role": "user", "content": "Say hello."}]}
+
+
+class DemoFailedError(OpenPCCError):
+    """Something that must be refused was not."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """What was tried, who refused it, and in which words."""
+
+    tried: str
+    by: str
+    words: str
+
+
+def unlisted_release(stack: DemoStack) -> Refusal:
+    """Log a status without the release (a revocation), look with a fresh client, list it again."""
+    stack.publish_status([])
+    try:
+        with OpenPCC(stack.write_client("revocation", stack.relay.listening)) as client:
+            client.transport.book.refresh(clock.now())
+            raise DemoFailedError("nodes of a revoked release were accepted")
+    except DirectoryError as error:
+        if not error.reports:
+            raise
+        check = error.reports[0].failed[0]
+        words = f"{check.id}: {check.text}"
+    finally:
+        stack.publish_status([stack.release])
+    return Refusal(tried="a release that is not listed any more", by="client", words=words)
+
+
+def flipped_bit(client: OpenPCC) -> Refusal:
+    """Flip one bit of a genuine quote, and judge the evidence again."""
+    snapshot = _snapshot(client)
+    judged = snapshot.judged[MODEL][0]
+    bundle = bytearray(judged.bundle)
+    place = bundle.index(b'"quote":"') + 200
+    bundle[place] = ord("A") if bundle[place] != ord("A") else ord("B")
+    try:
+        trust.establish(
+            bytes(bundle),
+            leaf=judged.leaf,
+            now=clock.now(),
+            policy=client.transport.config.policy,
+            view=snapshot.view,
+            consistency=None,
+            newest_crl={},
+        )
+    except RefusedError as error:
+        check = error.report.failed[0]
+        words = f"{check.id}: {check.text}"
+        return Refusal(tried="one altered character in the evidence", by="client", words=words)
+    raise DemoFailedError("altered evidence was accepted")
+
+
+def replayed_request(client: OpenPCC) -> list[Refusal]:
+    """Send one request twice: the same outer bytes, then the same sealed request anew."""
+    config, snapshot = client.transport.config, _snapshot(client)
+    node = next(row.node for row in snapshot.judged[MODEL] if row.node is not None)
+    message = bhttp.encode_request(_chat())
+    sealed = trust.seal([node], message, model=MODEL, now=clock.now())
+    carrier = Carrier(config.relay, config.ca)
+    try:
+        first = GatewayExchange(snapshot.keys, carriage(sealed.body, SERVICE))
+        _expect(_post(carrier, first), 200, "the first request")
+        again = _refused(lambda: _send(carrier, first.body))
+        anew = GatewayExchange(snapshot.keys, carriage(sealed.body, SERVICE))
+        status = _post(carrier, anew)
+    finally:
+        carrier.close()
+    _expect(status, 409, "a replayed sealed request")
+    return [
+        Refusal(tried="the same bytes again", by="gateway", words=again),
+        Refusal(tried="the same sealed request in a new envelope", by="node", words="replayed"),
+    ]
+
+
+def cut_stream(stack: DemoStack) -> Refusal:
+    """Cut the wire inside a streamed reply."""
+    address = urlsplit(stack.relay.listening)
+    cutter = Cutter(address.hostname or "", address.port or 0)
+    delivered = 0
+    try:
+        with OpenPCC(stack.write_client("cut", cutter.url)) as client:
+            client.transport.book.refresh(clock.now())
+            cutter.arm(4096)
+            body = QUESTION | {"stream": True, "max_tokens": 256}
+            with client.http.stream("POST", "/v1/chat/completions", json=body) as response:
+                for piece in response.iter_raw():
+                    delivered += len(piece)
+            raise DemoFailedError("a cut stream ended cleanly")
+    except TruncatedReplyError as error:
+        words = f"TruncatedReplyError after {delivered} bytes: {error}"
+    finally:
+        cutter.close()
+    return Refusal(tried="a stream cut before its end", by="client", words=words)
+
+
+def _snapshot(client: OpenPCC) -> Snapshot:
+    snapshot = client.transport.book.snapshot
+    if snapshot is None:
+        raise DemoFailedError("the client has not looked at the service")
+    return snapshot
+
+
+def _chat() -> bhttp.Request:
+    return bhttp.Request(
+        method="POST",
+        scheme="https",
+        authority=SERVICE,
+        path="/v1/chat/completions",
+        headers=(("content-type", messages.JSON),),
+        content=(
+            b'{"model":"demo","max_tokens":8,"messages":[{"role":"user","content":"Say hello."}]}'
+        ),
+    )
+
+
+def _post(carrier: Carrier, exchange: GatewayExchange) -> int:
+    """Send an exchange, read its answer to the end, give its status."""
+    status = 0
+    with carrier.exchange(exchange.body) as chunks:
+        for event in exchange.events(chunks):
+            if isinstance(event, bhttp.Head):
+                status = event.status
+    return status
+
+
+def _send(carrier: Carrier, body: bytes) -> None:
+    with carrier.exchange(body) as chunks:
+        for _ in chunks:
+            pass
+
+
+def _refused(deed: Callable[[], None]) -> str:
+    try:
+        deed()
+    except GatewayError as error:
+        return error.code
+    except TransportError as error:
+        return str(error)
+    raise DemoFailedError("the gateway took the same bytes twice")
+
+
+def _expect(status: int, wanted: int, what: str) -> None:
+    if status != wanted:
+        raise DemoFailedError(f"{what} was answered with {status} instead of {wanted}")

@@ -1,0 +1,303 @@
+"""Brings up one whole service on this machine: log, witnesses, nodes, publisher, gateway, relay.
+
+Every part is the program an operator runs, configured by a file as an operator writes it. Only the
+roots of trust are special: they are made here and thrown away, and the machines are simulated.
+"""
+
+import base64
+import json
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+
+from attestation.model import model_digest
+from attestation.simulated import collect
+from attestation.simulated.vendor import SimulatedVendor
+from openpcc import clock
+from openpcc.cli.demo import keys as demo_keys
+from openpcc.cli.demo.keys import ORIGIN, QUORUM, SERVICE, WITNESSES, DemoKeys
+from openpcc.cli.demo.programs import Program, Programs, run
+from openpcc.config import ClientPolicy
+from openpcc.errors import ConfigurationError
+from transparency_log.client import LogClient
+from transparency_log.entry import sign_entry
+from transparency_log.errors import FetchError
+from transparency_log.release import (
+    Devices,
+    Engine,
+    Model,
+    PlatformReference,
+    Recipe,
+    ReleaseStatement,
+    Source,
+)
+from transparency_log.status import Floors, StatusStatement
+
+MODEL = "demo"
+NODES = 2
+RELEASE_LIFE = 30 * 86400
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineChoice:
+    """Which engine the nodes run, and with what."""
+
+    kind: str
+    model: Path
+    arguments: tuple[str, ...] = ()
+    python: Path | None = None
+    patience: float = 60.0
+    """Seconds until the slowest node must be ready."""
+
+
+class DemoStack:
+    """One running service. `close` ends everything it started."""
+
+    def __init__(self, folder: Path, engine: EngineChoice, say: Say) -> None:
+        self.folder = folder
+        self.engine = engine
+        self.keys = DemoKeys.generate()
+        self.programs = Programs(folder / "logs")
+        self._say = say
+        self._status: tuple[int, bytes | None] = (0, None)
+        self.nodes: list[Program] = []
+
+    def start(self) -> None:
+        """Start every part, in the order in which they need each other.
+
+        Raises:
+            ConfigurationError: a part did not start; quotes its last words.
+        """
+        self.vendor = SimulatedVendor.create(clock.now())
+        self.log = self._start_log()
+        self.release = self.publish_release("openpcc-node", "0.1.0")
+        self.publish_status([self.release])
+        self.nodes = [self._start_node(number) for number in range(NODES)]
+        self.publisher = self._start_publisher()
+        self.gateway = self._start_gateway()
+        self.relay = self._start_relay()
+        self.client = self.write_client("client", self.relay.listening)
+        self._wait_ready()
+
+    def close(self) -> None:
+        """End every program."""
+        self.programs.close()
+
+    def publish_release(self, name: str, version: str) -> bytes:
+        """Log a release of the very software that runs here; give its leaf hash."""
+        models = ((MODEL, model_digest(self.engine.model)),)
+        measurement, registers = collect.expected_values(models, self.engine.arguments)
+        statement = ReleaseStatement(
+            name=name,
+            version=version,
+            image=collect.measure_software()[:32],
+            platforms={
+                "simulated": PlatformReference(
+                    measurement=measurement,
+                    registers=registers,
+                    devices=Devices(count=1, kinds=("simulated-gpu",)),
+                )
+            },
+            models=tuple(Model(name=name, digest=digest) for name, digest in models),
+            engine=Engine(name=self.engine.kind, version=version, arguments=self.engine.arguments),
+            source=Source(uri="https://demo.openpcc.invalid/source", commit="0" * 40),
+            recipe=Recipe(uri="demo", sha256=bytes(32)),
+            expires=clock.now() + RELEASE_LIFE,
+        )
+        entry = sign_entry(statement, [demo_keys.signer(self.keys.release)])
+        index, leaf = self._submit(entry)
+        self._staple(index, entry)
+        return leaf
+
+    def publish_status(self, releases: Sequence[bytes]) -> None:
+        """Log the next status: the complete list of accepted releases."""
+        sequence, previous = self._status
+        statement = StatusStatement(
+            log=ORIGIN,
+            sequence=sequence,
+            previous=previous,
+            issued=clock.now(),
+            releases=tuple(releases),
+            floors=Floors(),
+        )
+        _, leaf = self._submit(sign_entry(statement, [demo_keys.signer(self.keys.status)]))
+        self._status = (sequence + 1, leaf)
+
+    def write_client(self, name: str, relay: str) -> Path:
+        """Write configuration and policy of a client with a memory of its own."""
+        path = self.folder / f"{name}.toml"
+        path.write_text(
+            "version = 1\n"
+            f'relay = "{relay}"\n'
+            'policy = "policy.toml"\n'
+            f'state = "{name}-state"\n'
+            f'model = "{MODEL}"\n'
+        )
+        return path
+
+    def start_proxy(self) -> Program:
+        """Start the local proxy in front of the service."""
+        return self.programs.start(
+            "proxy",
+            "openpcc",
+            ["proxy", "--json", "--listen", "127.0.0.1:0", "--config", str(self.client)],
+        )
+
+    def _start_log(self) -> Program:
+        witnesses = [self._start_witness(number) for number in range(len(WITNESSES))]
+        demo_keys.write_seed(self.folder / "log.key", self.keys.log)
+        demo_keys.write_secret(self.folder / "log.token", self.keys.token.encode())
+        text = (
+            f'origin = "{ORIGIN}"\nkey = "log.key"\ndirectory = "log"\n'
+            f'add_token = "log.token"\nquorum = {QUORUM}\nlisten = "127.0.0.1:0"\n'
+            "batch_ms = 50\n"
+        )
+        for number, witness in enumerate(witnesses):
+            text += (
+                f'\n[[witnesses]]\nname = "{WITNESSES[number]}"\noperator = "demo {number + 1}"\n'
+                f'vkey = "{self.keys.witness_vkey(number)}"\nurl = "{witness.listening}"\n'
+            )
+        config = self._write("log.toml", text)
+        run("openpcc-log", ["init", "--config", str(config)])
+        return self.programs.start("log", "openpcc-log", ["--config", str(config)])
+
+    def _start_witness(self, number: int) -> Program:
+        name = WITNESSES[number]
+        demo_keys.write_seed(self.folder / f"{name}.key", self.keys.witnesses[number])
+        config = self._write(
+            f"{name}.toml",
+            f'name = "{name}"\nkey = "{name}.key"\ndatabase = "{name}.db"\n'
+            f'listen = "127.0.0.1:0"\n\n'
+            f'[[logs]]\norigin = "{ORIGIN}"\nvkey = "{self.keys.log_vkey}"\n',
+        )
+        run("openpcc-witness", ["init", "--config", str(config)])
+        return self.programs.start(name, "openpcc-witness", ["--config", str(config)])
+
+    def _start_node(self, number: int) -> Program:
+        name = f"node-{number + 1}"
+        machine = self.vendor.machine(f"simulated machine {number + 1}".encode().ljust(32, b"."))
+        machine.save(self.folder / name)
+        self._write(f"{name}.release", self.release.hex() + "\n")
+        engine = self.engine
+        arguments = json.dumps(list(engine.arguments))
+        python = "" if engine.python is None else f'engine_python = "{engine.python}"\n'
+        image = self._write(
+            f"{name}-image.toml",
+            f'platform = "simulated"\nmachine = "{name}"\nrelease = "{name}.release"\n'
+            f'engine = "{engine.kind}"\n{python}engine_arguments = {arguments}\n\n'
+            f'[model]\nname = "{MODEL}"\npath = "{engine.model}"\n',
+        )
+        host = self._write(f"{name}.toml", 'listen = "127.0.0.1:0"\ncontrol = "127.0.0.1:0"\n')
+        return self.programs.start(
+            name, "openpcc-node", ["--config", str(host), "--image", str(image)]
+        )
+
+    def _start_publisher(self) -> Program:
+        demo_keys.write_pem(self.folder / "service.pem", self.keys.service)
+        (self.folder / "ohttp").mkdir(mode=0o700)
+        run("openpcc-gateway", ["keys", "--out", str(self.folder / "ohttp")])
+        nodes = "".join(f'\n[[nodes]]\nurl = "{node.listening}"\n' for node in self.nodes)
+        config = self._write(
+            "publisher.toml",
+            f'service = "{SERVICE}"\nlisten = "127.0.0.1:0"\nlog = "{self.log.listening}"\n'
+            f'log_token = "log.token"\nservice_key = "service.pem"\n'
+            f'status_keys = ["{demo_keys.public(self.keys.status)}"]\n'
+            'ohttp_keys = "ohttp/ohttp-keys"\nstate = "publisher-state"\narchive = "archive"\n'
+            'endorsements = "endorsements.json"\n'
+            f"candidates = {NODES}\npoll = 1.0\nwait = {self.engine.patience}\n{nodes}",
+        )
+        (self.folder / "archive").mkdir(mode=0o700)
+        run("openpcc-gateway", ["publisher-init", "--config", str(config)])
+        return self.programs.start(
+            "publisher", "openpcc-gateway", ["--role", "publisher", "--config", str(config)]
+        )
+
+    def _start_gateway(self) -> Program:
+        config = self._write(
+            "gateway.toml",
+            f'service = "{SERVICE}"\nlisten = "127.0.0.1:0"\n'
+            f'ohttp_keys = ["ohttp/ohttp-keys.json"]\n'
+            f'publisher = "{self.publisher.listening}"\nlog = "{self.log.listening}"\n',
+        )
+        return self.programs.start("gateway", "openpcc-gateway", ["--config", str(config)])
+
+    def _start_relay(self) -> Program:
+        config = self._write(
+            "relay.toml", f'listen = "127.0.0.1:0"\ngateway = "{self.gateway.listening}"\n'
+        )
+        return self.programs.start("relay", "openpcc-relay", ["--config", str(config)])
+
+    def _policy(self) -> str:
+        text = (
+            f'version = 1\nservice = "{SERVICE}"\nsuites = ["x-wing"]\n\n'
+            '[attestation]\nplatforms = ["simulated"]\n\n'
+            f'[attestation.roots]\nsimulated = "{self.vendor.root_spki_sha256.hex()}"\n\n'
+            f'[log]\norigin = "{ORIGIN}"\nkey = "{self.keys.log_vkey}"\nquorum = {QUORUM}\n'
+        )
+        for number, name in enumerate(WITNESSES):
+            text += (
+                f'\n[[log.witnesses]]\nname = "{name}"\noperator = "demo {number + 1}"\n'
+                f'key = "{self.keys.witness_vkey(number)}"\n'
+            )
+        for kind in ("release", "status", "service"):
+            key = demo_keys.public(getattr(self.keys, kind))
+            text += f'\n[signers.{kind}]\nthreshold = 1\nkeys = ["{key}"]\n'
+        return text
+
+    def _staple(self, index: int, entry: bytes) -> None:
+        """Write the release's proof as the endorsement that the publisher gives to every node."""
+        policy = ClientPolicy.load(self._write("policy.toml", self._policy())).log
+        log = LogClient(policy, self._fetch)
+        proof = log.proof(log.checkpoint(), index, entry)
+        stapled = {"type": "log-entry", "data": base64.b64encode(proof).decode()}
+        self._write("endorsements.json", json.dumps({"endorsements": [stapled]}))
+
+    def _fetch(self, path: str, limit: int) -> bytes:
+        """Read a public file of the log."""
+        response = httpx.get(f"{self.log.listening}/{path}", timeout=10, trust_env=False)
+        if response.status_code != 200 or len(response.content) > limit:
+            raise FetchError(f"{path}: {response.status_code}")
+        return response.content
+
+    def _submit(self, entry: bytes) -> tuple[int, bytes]:
+        """Send an entry to the log; it answers once the entry is under a witnessed checkpoint."""
+        response = httpx.post(
+            f"{self.log.listening}/add",
+            content=entry,
+            headers={"authorization": f"Bearer {self.keys.token}"},
+            timeout=30,
+            trust_env=False,
+        )
+        if response.status_code != 200:
+            raise ConfigurationError(f"the log refused an entry: {response.status_code}")
+        answer = response.json()
+        return int(answer["index"]), bytes.fromhex(answer["leaf_hash"])
+
+    def _wait_ready(self) -> None:
+        """Wait for every program, the engines last."""
+        deadline = time.monotonic() + self.engine.patience
+        for program in self.programs.running:
+            while program.control and not _is_ready(program.control):
+                if not program.alive():
+                    raise ConfigurationError(f"{program.name} ended; see {program.log}")
+                if time.monotonic() > deadline:
+                    raise ConfigurationError(f"{program.name} is not ready in time")
+                self._say(f"waiting for {program.name}")
+                time.sleep(0.2)
+
+    def _write(self, name: str, text: str) -> Path:
+        path = self.folder / name
+        path.write_text(text)
+        return path
+
+
+def _is_ready(control: str) -> bool:
+    try:
+        return httpx.get(f"{control}/readyz", timeout=5, trust_env=False).status_code == 200
+    except httpx.HTTPError:
+        return False

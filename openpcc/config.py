@@ -1,0 +1,282 @@
+"""Where things are (`ClientConfig`) and who is trusted for what (`ClientPolicy`).
+
+docs/formats.md section 6. Each is one TOML file read into one frozen value; an unknown key, a wrong
+type or a missing file is a `ConfigurationError` that names the thing and the remedy.
+"""
+
+import base64
+import binascii
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Never, cast
+
+from attestation.errors import AttestationError
+from attestation.policy import AppraisalPolicy
+from openpcc.errors import ConfigurationError
+from openpcc.protocol import hpke
+from transparency_log.entry import EntrySigners, check_separate
+from transparency_log.errors import LogError
+from transparency_log.witness_policy import LogPolicy, Witness
+
+MAX_FILE = 2**20
+"""Bytes of a configuration or policy file; more is not read."""
+
+SUITES = {"x-wing": hpke.KEM_XWING, "x25519": hpke.KEM_X25519}
+"""Names a policy may list, in its order of preference."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientPolicy:
+    """Whom this client believes, for what. Never fetched from a gateway."""
+
+    service: str
+    kems: tuple[int, ...]
+    """Sealing suites allowed, by KEM id; X-Wing alone unless the file names another."""
+    attestation: AppraisalPolicy
+    log: LogPolicy
+    release_signers: EntrySigners
+    status_signers: EntrySigners
+    service_signers: EntrySigners
+
+    @classmethod
+    def load(cls, path: Path) -> "ClientPolicy":
+        """Read a policy file.
+
+        Raises:
+            ConfigurationError: unreadable, or not a policy.
+        """
+        table = Table(read_toml(path, "policy"), str(path))
+        table.version()
+        signers = table.table("signers")
+        policy = cls(
+            service=table.text("service"),
+            kems=_suites(table),
+            attestation=_attestation(table.table("attestation")),
+            log=_log(table.table("log")),
+            release_signers=_signers(signers.table("release")),
+            status_signers=_signers(signers.table("status")),
+            service_signers=_signers(signers.table("service")),
+        )
+        signers.end()
+        table.end()
+        _refuse_shared_keys(policy, str(path))
+        return policy
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientConfig:
+    """Where this client finds its relay, its policy and its state."""
+
+    relay: str
+    """URL of the relay: https, or http on a loopback address."""
+    policy: ClientPolicy
+    state: Path
+    """Folder of what was accepted before; made 0700 if missing."""
+    model: str | None = None
+    """Model of `openpcc chat` when none is named; None: the service's first."""
+    ca: Path | None = None
+    """Extra root certificates for the relay's TLS; None: the system's alone."""
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str] | None = None) -> "ClientConfig":
+        """Read a configuration file; None means `OPENPCC_CONFIG`, else the user's own.
+
+        Raises:
+            ConfigurationError: unreadable, or not a configuration.
+        """
+        found = Path(path) if path is not None else default_path()
+        table = Table(read_toml(found, "configuration"), str(found))
+        table.version()
+        home = found.resolve().parent
+        config = cls(
+            relay=_relay(table),
+            policy=ClientPolicy.load(home / table.text("policy")),
+            state=home / table.text("state"),
+            model=table.optional_text("model"),
+            ca=_optional_path(home, table.optional_text("ca")),
+        )
+        table.end()
+        return config
+
+
+def default_path() -> Path:
+    """Say which configuration file is used when none is named."""
+    named = os.environ.get("OPENPCC_CONFIG")
+    if named:
+        return Path(named)
+    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(base) / "openpcc" / "client.toml"
+
+
+class Table:
+    """One TOML table, taken key by key; `end()` refuses keys nobody asked for."""
+
+    def __init__(self, values: Mapping[str, object], name: str) -> None:
+        self._values = dict(values)
+        self.name = name
+
+    def version(self) -> None:
+        """Take `version`, which must be 1."""
+        if self._values.pop("version", None) != 1:
+            self._wrong("version", "1")
+
+    def text(self, key: str) -> str:
+        """Take a string that is not empty."""
+        value = self._values.pop(key, None)
+        if not isinstance(value, str) or not value:
+            self._wrong(key, "a text")
+        return value
+
+    def optional_text(self, key: str) -> str | None:
+        """Take a string, or None if the key is left out."""
+        return self.text(key) if key in self._values else None
+
+    def integer(self, key: str, *, low: int, high: int) -> int:
+        """Take an integer of low..high."""
+        value = self._values.pop(key, None)
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            self._wrong(key, f"an integer of {low}..{high}")
+        return value
+
+    def texts(self, key: str) -> list[str]:
+        """Take a list of strings."""
+        value = self._values.pop(key, None)
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            self._wrong(key, "a list of texts")
+        return cast("list[str]", value)
+
+    def table(self, key: str) -> "Table":
+        """Take a table."""
+        value = self._values.pop(key, None)
+        if not isinstance(value, dict):
+            self._wrong(key, "a table")
+        return Table(value, f"{self.name}: [{key}]")
+
+    def tables(self, key: str) -> "list[Table]":
+        """Take an array of tables; left out is empty."""
+        value = self._values.pop(key, [])
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+            self._wrong(key, "an array of tables")
+        return [Table(item, f"{self.name}: [[{key}]]") for item in value]
+
+    def rest(self) -> dict[str, object]:
+        """Take everything left, for a reader of its own."""
+        rest, self._values = self._values, {}
+        return rest
+
+    def __contains__(self, key: str) -> bool:
+        """Say whether a key is there and not yet taken."""
+        return key in self._values
+
+    def end(self) -> None:
+        """Refuse every key that was not taken."""
+        if self._values:
+            unknown = sorted(self._values)[0]
+            raise ConfigurationError(f"{self.name}: unknown key {unknown!r}; remove or correct it")
+
+    def _wrong(self, key: str, expected: str) -> Never:
+        raise ConfigurationError(f"{self.name}: {key!r} must be {expected}")
+
+
+def read_toml(path: Path, what: str) -> dict[str, object]:
+    """Read a TOML file of bounded size.
+
+    Raises:
+        ConfigurationError: missing, unreadable, too large, or not TOML.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE + 1)
+    except OSError as error:
+        reason = error.strerror or "unreadable"
+        raise ConfigurationError(
+            f"{path}: cannot read the {what} file ({reason}); name another, or run openpcc init"
+        ) from error
+    if len(data) > MAX_FILE:
+        raise ConfigurationError(f"{path}: larger than {MAX_FILE} bytes; not a {what} file")
+    try:
+        return tomllib.loads(data.decode("utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError(f"{path}: not TOML: {error}") from error
+
+
+def _relay(table: Table) -> str:
+    relay = table.text("relay").rstrip("/")
+    loopback = relay.startswith(("http://127.0.0.1:", "http://localhost:", "http://[::1]:"))
+    if not relay.startswith("https://") and not loopback:
+        raise ConfigurationError(
+            f"{table.name}: 'relay' must be an https URL (http only on a loopback address)"
+        )
+    return relay
+
+
+def _optional_path(home: Path, text: str | None) -> Path | None:
+    return None if text is None else home / text
+
+
+def _suites(table: Table) -> tuple[int, ...]:
+    if "suites" not in table:
+        return (hpke.KEM_XWING,)
+    names = table.texts("suites")
+    if not names or any(name not in SUITES for name in names):
+        raise ConfigurationError(f"{table.name}: 'suites' must list some of {', '.join(SUITES)}")
+    return tuple(SUITES[name] for name in names)
+
+
+def _attestation(table: Table) -> AppraisalPolicy:
+    try:
+        return AppraisalPolicy.parse(table.rest())
+    except AttestationError as error:
+        raise ConfigurationError(f"{table.name}: {error}") from error
+
+
+def _log(table: Table) -> LogPolicy:
+    witnesses = []
+    for row in table.tables("witnesses"):
+        witnesses.append(
+            Witness(name=row.text("name"), operator=row.text("operator"), vkey=row.text("key"))
+        )
+        row.end()
+    quorum = table.integer("quorum", low=1, high=64)
+    try:
+        policy = LogPolicy(
+            origin=table.text("origin"),
+            log_vkey=table.text("key"),
+            witnesses=tuple(witnesses),
+            quorum=quorum,
+        )
+    except LogError as error:
+        raise ConfigurationError(f"{table.name}: {error}") from error
+    table.end()
+    return policy
+
+
+def _signers(table: Table) -> EntrySigners:
+    keys = tuple(_key(table, text) for text in table.texts("keys"))
+    threshold = table.integer("threshold", low=1, high=64)
+    table.end()
+    try:
+        return EntrySigners(keys=keys, threshold=threshold)
+    except LogError as error:
+        raise ConfigurationError(f"{table.name}: {error}") from error
+
+
+def _key(table: Table, text: str) -> bytes:
+    try:
+        key = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise ConfigurationError(f"{table.name}: a key is not base64") from error
+    if len(key) != 32:
+        raise ConfigurationError(f"{table.name}: a key has {len(key)} bytes; Ed25519 keys have 32")
+    return key
+
+
+def _refuse_shared_keys(policy: ClientPolicy, name: str) -> None:
+    """No key may serve two entry types: the operator's key must not be able to sign a release."""
+    try:
+        check_separate([policy.release_signers, policy.status_signers, policy.service_signers])
+    except LogError as error:
+        raise ConfigurationError(f"{name}: {error}") from error

@@ -1,0 +1,85 @@
+"""Every error a user of the client can meet.
+
+    OpenPCCError
+    ├── ConfigurationError     our own files or arguments: fix them
+    ├── RefusedError           a node is not trustworthy; carries the report, names the check
+    ├── DirectoryError         the service's own record is missing, old, or contradicts itself
+    ├── GatewayError           relay or gateway said no; the code is their word, never a node's
+    ├── TransportError         the relay could not be reached, or broke the connection
+    ├── TruncatedReplyError    the reply ended before its end; what was delivered is partial
+    └── ReceiptError           a receipt does not prove what it should
+
+Nothing here ever carries a prompt, a token or a key. The module is light: it imports nothing.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from attestation.result import Report
+
+
+class OpenPCCError(Exception):
+    """Root of everything the client raises on purpose."""
+
+
+class ConfigurationError(OpenPCCError):
+    """A file or argument of the user's own is wrong. The text names the thing and the remedy."""
+
+
+class RefusedError(OpenPCCError):
+    """Evidence was judged and refused; nothing was sent.
+
+    Attributes:
+        report: every check with its outcome; `report.failed` names those that refused.
+    """
+
+    def __init__(self, report: "Report") -> None:
+        self.report = report
+        failed = report.failed[0]
+        detail = f"{failed.id}: {failed.text}"
+        if failed.expected is not None or failed.actual is not None:
+            detail += f" (expected {failed.expected}, found {failed.actual})"
+        super().__init__(f"node refused by check {detail}")
+
+
+class DirectoryError(OpenPCCError):
+    """The service's public record does not allow a choice of nodes; nothing was sent.
+
+    Attributes:
+        code: `unavailable`, `equivocation` or `stale`.
+        reports: why single nodes were refused, where that is the cause.
+    """
+
+    def __init__(self, code: str, message: str, *, reports: "tuple[Report, ...]" = ()) -> None:
+        self.code = code
+        self.reports = reports
+        super().__init__(f"directory.{code}: {message}")
+
+
+class GatewayError(OpenPCCError):
+    """The relay or the gateway refused. Not authenticated by any node.
+
+    Attributes:
+        code: one of docs/formats.md section 9.
+        status: HTTP status that came with it.
+    """
+
+    def __init__(self, code: str, status: int) -> None:
+        self.code = code
+        self.status = status
+        super().__init__(f"the gateway refused the request: {code} ({status}); no node confirms it")
+
+
+class TransportError(OpenPCCError):
+    """The relay could not be reached or broke off before any reply."""
+
+
+class TruncatedReplyError(OpenPCCError):
+    """The reply stream ended, or stopped being authentic, before its authenticated end.
+
+    What was delivered before is genuine but partial; the request may have been served.
+    """
+
+
+class ReceiptError(OpenPCCError):
+    """A receipt is malformed, or not signed by the key it should be, or of another exchange."""

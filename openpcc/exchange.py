@@ -1,0 +1,196 @@
+"""One exchange through relay and gateway, as bytes in and bytes out; no sockets, no clock.
+
+    inner request  > Binary HTTP > sealed to k nodes > Binary HTTP, padded > chunked OHTTP > relay
+    inner events   < Binary HTTP < sealed reply      < Binary HTTP         < chunked OHTTP < relay
+
+`GatewayExchange` is the outer half alone: it asks for what the gateway itself may know (directory,
+evidence, log). `SealedExchange` adds the seal. Both are fed with what came off the wire and
+finished once. Whatever they return is authenticated; an end that was not authenticated is an error.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from openpcc import receipts
+from openpcc.errors import GatewayError, TruncatedReplyError
+from openpcc.protocol import bhttp, chunked_ohttp, messages
+from openpcc.protocol.errors import ProtocolError
+from openpcc.protocol.ohttp import KeyConfig
+from openpcc.trust import TrustedNode, seal
+
+
+class GatewayExchange:
+    """A request that the gateway answers itself."""
+
+    def __init__(self, keys: KeyConfig, request: bhttp.Request) -> None:
+        message = bhttp.encode_request(request, pad_to=messages.OUTER_PADDING)
+        self.body, self._opener = chunked_ohttp.encapsulate(keys, message)
+        self._decoder = bhttp.ResponseDecoder()
+
+    def feed(self, data: bytes) -> list[bhttp.Event]:
+        """Take bytes of the encapsulated response.
+
+        Raises:
+            TruncatedReplyError: they are not the next bytes of an authentic response.
+        """
+        try:
+            events: list[bhttp.Event] = []
+            for chunk in self._opener.feed(data):
+                events += self._decoder.feed(chunk)
+        except ProtocolError as error:
+            raise TruncatedReplyError("the gateway's reply is not authentic") from error
+        return events
+
+    def finish(self) -> list[bhttp.Event]:
+        """Take the end of the stream.
+
+        Raises:
+            TruncatedReplyError: the authenticated end had not come.
+        """
+        try:
+            last = [event for chunk in self._opener.finish() for event in self._decoder.feed(chunk)]
+            return last + self._decoder.finish()
+        except ProtocolError as error:
+            raise TruncatedReplyError("the gateway's reply ended before its end") from error
+
+    def events(self, chunks: Iterable[bytes]) -> Iterator[bhttp.Event]:
+        """Give the events of a whole stream, its end included. Raises as `feed` and `finish`."""
+        for chunk in chunks:
+            yield from self.feed(chunk)
+        yield from self.finish()
+
+
+class SealedExchange:
+    """A request sealed to verified nodes, and the reply of whichever of them served it."""
+
+    def __init__(
+        self,
+        keys: KeyConfig,
+        nodes: Sequence[TrustedNode],
+        request: bhttp.Request,
+        *,
+        model: str,
+        now: int,
+    ) -> None:
+        self._message = bhttp.encode_request(request)
+        self._sealed = seal(nodes, self._message, model=model, now=now)
+        self._nodes = tuple(nodes)
+        self._outer = GatewayExchange(keys, carriage(self._sealed.body, request.authority))
+        self._status: int | None = None
+        self._refusal = bytearray()
+        self._opener = self._sealed.open_reply()
+        self._response = _Response(lambda: self._opener.receipt_salt or b"")
+        self.body = self._outer.body
+
+    def feed(self, data: bytes) -> list[bhttp.Event]:
+        """Take bytes off the wire; return what the node said with them.
+
+        Raises:
+            TruncatedReplyError: they are not the next bytes of an authentic reply.
+        """
+        return self._inner(self._outer.feed(data))
+
+    def finish(self) -> list[bhttp.Event]:
+        """Take the end of the stream.
+
+        Raises:
+            GatewayError: this was a refusal from outside the seal.
+            TruncatedReplyError: the node's authenticated end had not come.
+        """
+        events = self._inner(self._outer.finish())
+        if self._status != 200:
+            raise self._gateway_error()
+        try:
+            for piece in self._opener.finish():
+                events += self._response.feed(piece)
+            return events + self._response.decoder.finish()
+        except ProtocolError as error:
+            raise TruncatedReplyError("the node's reply ended before its end") from error
+
+    @property
+    def serving(self) -> TrustedNode | None:
+        """The node that answers; None until its first bytes came."""
+        index = self._opener.index
+        return None if index is None else self._nodes[index]
+
+    def check_receipt(self, receipt: receipts.Receipt) -> None:
+        """Hold a verified receipt against this exchange.
+
+        Raises:
+            ReceiptError: it is another exchange's, or of another response.
+        """
+        receipts.check_exchange(
+            receipt,
+            request_digest=self._sealed.request_digest,
+            request=receipts.request_hash(self._opener.receipt_salt or b"", self._message),
+            response=self._response.digest(),
+        )
+
+    def close(self) -> None:
+        """Forget every key of this exchange."""
+        self._sealed.wipe()
+
+    def _inner(self, outer: Iterable[bhttp.Event]) -> list[bhttp.Event]:
+        events: list[bhttp.Event] = []
+        for event in outer:
+            match event:
+                case bhttp.Head():
+                    self._status = event.status
+                case bhttp.Content() if self._status == 200:
+                    events += self._unseal(event.data)
+                case bhttp.Content():
+                    room = messages.MAX_ERROR + 1 - len(self._refusal)
+                    self._refusal += event.data[:room]
+                case _:
+                    pass
+        return events
+
+    def _unseal(self, data: bytes) -> list[bhttp.Event]:
+        try:
+            pieces = self._opener.feed(data)
+            return [event for piece in pieces for event in self._response.feed(piece)]
+        except ProtocolError as error:
+            raise TruncatedReplyError("the node's reply is not authentic") from error
+
+    def _gateway_error(self) -> GatewayError:
+        code = messages.decode_error(bytes(self._refusal)) or "unknown"
+        return GatewayError(code, self._status or 502)
+
+
+class _Response:
+    """Decodes the inner response and digests it for the receipt, as far as its trailers."""
+
+    def __init__(self, salt: Callable[[], bytes]) -> None:
+        self.decoder = bhttp.ResponseDecoder()
+        self._salt = salt
+        self._hasher: hashlib._Hash | None = None
+        self._fed = 0
+
+    def feed(self, piece: bytes) -> list[bhttp.Event]:
+        """Decode a piece; whatever of it comes before the trailers belongs to the digest."""
+        if self._hasher is None:
+            self._hasher = receipts.response_hasher(self._salt())
+        ended_before = self.decoder.trailers_at is not None
+        events = self.decoder.feed(piece)
+        if not ended_before:
+            end = self.decoder.trailers_at
+            self._hasher.update(piece if end is None else piece[: end - self._fed])
+        self._fed += len(piece)
+        return events
+
+    def digest(self) -> bytes:
+        """Give the digest; complete once the trailers came."""
+        hasher = self._hasher or receipts.response_hasher(self._salt())
+        return hasher.digest()
+
+
+def carriage(body: bytes, authority: str) -> bhttp.Request:
+    """Wrap a sealed request as the request inside OHTTP."""
+    return bhttp.Request(
+        method="POST",
+        scheme="https",
+        authority=authority,
+        path="/sealed",
+        headers=(("content-type", messages.SEALED_REQUEST),),
+        content=body,
+    )

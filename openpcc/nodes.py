@@ -1,0 +1,247 @@
+"""The nodes this client trusts at present, and the choice among them.
+
+`NodeBook` keeps the newest `Snapshot`, looks again in the background before it expires, and draws
+the candidates of a request: uniformly, with a CSPRNG, on different machines where machines are
+named, in random order. A request waits for a look only when there is nothing valid to choose from.
+"""
+
+import secrets
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from attestation.result import Report
+from openpcc import clock
+from openpcc.carrier import Carrier
+from openpcc.config import ClientConfig
+from openpcc.errors import DirectoryError, GatewayError, OpenPCCError, RefusedError
+from openpcc.lookup import Judgement, Lookup, Snapshot
+from openpcc.protocol.ohttp import KeyConfig
+from openpcc.state import StateFile
+from openpcc.trust import TrustedNode
+
+STALE_CODES = frozenset({"unknown-key", "expired", "ohttp-key"})
+"""Gateway codes that say: what this client knows may be out of date. It looks again before the next
+request; the refused one is not repeated, because the code is nobody's proof."""
+
+AHEAD = 240
+"""Seconds before a snapshot or node expires at which the background looks again."""
+
+PAUSES = (5, 15, 60)
+"""Seconds between looks that fail; the last one repeats."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """The candidates of one request, in the order they stand in the header."""
+
+    nodes: tuple[TrustedNode, ...]
+    keys: KeyConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeView:
+    """One listed node, for people."""
+
+    leaf: bytes
+    machine: bytes | None
+    platform: str
+    expires: int | None
+    accepted: bool
+    models: tuple[str, ...]
+    report: Report | None
+    problem: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class BookView:
+    """What the book holds, for people; no network is touched to make it."""
+
+    service: str
+    simulated: bool
+    sequence: int | None
+    valid_until: int | None
+    status_age_from: int | None
+    checkpoint_size: int | None
+    witnessed: int | None
+    nodes: tuple[NodeView, ...]
+
+
+class NodeBook:
+    """Trusted nodes by model. Safe to share between threads; `close` ends its background thread."""
+
+    def __init__(self, config: ClientConfig) -> None:
+        self._config = config
+        self._carrier = Carrier(config.relay, config.ca)
+        self._lookup = Lookup(config, self._carrier, StateFile(config.state))
+        self._looking = threading.Lock()
+        self._snapshot: Snapshot | None = None
+        self._stale = False
+        self._closed = threading.Event()
+        self._keeper: threading.Thread | None = None
+
+    def candidates(self, model: str, now: int) -> Selection:
+        """Draw the candidates for one request, looking at the service first if need be.
+
+        Raises:
+            RefusedError: the only node listed was refused.
+            DirectoryError: no choice is possible.
+            GatewayError, TransportError: the service could not be looked at.
+        """
+        selection = self.ready(model, now)
+        if selection is None:
+            with self._looking:
+                selection = self.ready(model, now)  # another thread may have looked meanwhile
+                if selection is None:
+                    self._look(now)
+                    selection = self.ready(model, now)
+        if selection is None:
+            raise self._nothing(model)
+        return selection
+
+    def ready(self, model: str, now: int) -> Selection | None:
+        """Draw from what is known, without blocking; None if that is not valid any more."""
+        snapshot = self._snapshot
+        if snapshot is None or self._stale or now >= snapshot.expires:
+            return None
+        trusted = _trusted(snapshot.judged.get(model, ()), now)
+        nodes = draw(trusted, snapshot.service.parameters.candidates)
+        return Selection(nodes=nodes, keys=snapshot.keys) if nodes else None
+
+    def models(self, now: int) -> list[str]:
+        """Name the models of the logged service entry. Raises as `candidates`."""
+        snapshot = self._snapshot
+        if snapshot is None or self._stale or now >= snapshot.expires:
+            self.refresh(now)
+        return [] if self._snapshot is None else list(self._snapshot.judged)
+
+    def refresh(self, now: int) -> None:
+        """Look at the service now. Raises as `candidates`."""
+        with self._looking:
+            self._look(now)
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """What the newest look established; None before the first."""
+        return self._snapshot
+
+    def view(self) -> BookView:
+        """Show what is known."""
+        found = self._snapshot
+        rows = {} if found is None else found.judged
+        nodes = _views(rows)
+        return BookView(
+            service=self._config.policy.service,
+            simulated=self._config.policy.attestation.simulated,
+            sequence=None if found is None else found.service.sequence,
+            valid_until=None if found is None else found.expires,
+            status_age_from=None if found is None else found.status.issued,
+            checkpoint_size=None if found is None else found.newest.checkpoint.size,
+            witnessed=None if found is None else found.newest.time,
+            nodes=nodes,
+        )
+
+    @contextmanager
+    def learning(self) -> Iterator[None]:
+        """Watch one request: a refusal that hints at old knowledge makes the next one look."""
+        try:
+            yield
+        except GatewayError as error:
+            if error.code in STALE_CODES:
+                self._stale = True
+            raise
+
+    def close(self) -> None:
+        """End the background thread and the connections."""
+        self._closed.set()
+        if self._keeper is not None and self._keeper is not threading.current_thread():
+            self._keeper.join(timeout=5)
+        self._carrier.close()
+
+    def _look(self, now: int) -> None:
+        """Look once; the caller holds `_looking`."""
+        self._snapshot = self._lookup.look(now)
+        self._stale = False
+        if self._keeper is None and not self._closed.is_set():
+            self._keeper = threading.Thread(target=self._keep, name="openpcc-nodes", daemon=True)
+            self._keeper.start()
+
+    def _keep(self) -> None:
+        """Look again before anything expires, for as long as the book is open."""
+        failures = 0
+        while not self._closed.wait(self._pause(failures)):
+            try:
+                self.refresh(clock.now())
+            except OpenPCCError:
+                failures += 1  # what is known stays valid until it expires; then requests say why
+            else:
+                failures = 0
+
+    def _pause(self, failures: int) -> float:
+        if failures:
+            return PAUSES[min(failures, len(PAUSES)) - 1]
+        snapshot = self._snapshot
+        if snapshot is None:
+            return PAUSES[0]
+        ends = [node.expires for rows in snapshot.judged.values() for node in _nodes(rows)]
+        return max(min([snapshot.expires, *ends]) - AHEAD - clock.now(), PAUSES[0])
+
+    def _nothing(self, model: str) -> OpenPCCError:
+        snapshot = self._snapshot
+        judged = snapshot.judged.get(model) if snapshot else None
+        if judged is None:
+            return DirectoryError(
+                "unavailable", f"the service's log entry names no model {model!r}"
+            )
+        reports = [one.report for one in judged if one.report is not None and one.node is None]
+        if len(judged) == 1 and reports:
+            return RefusedError(reports[0])
+        return DirectoryError("unavailable", "no listed node is trusted", reports=tuple(reports))
+
+
+def _nodes(rows: Sequence[Judgement]) -> list[TrustedNode]:
+    return [row.node for row in rows if row.node is not None]
+
+
+def _trusted(rows: Sequence[Judgement], now: int) -> list[TrustedNode]:
+    return [node for node in _nodes(rows) if now < node.expires]
+
+
+def _views(judged: Mapping[str, Sequence[Judgement]]) -> tuple[NodeView, ...]:
+    models: dict[bytes, list[str]] = {}
+    rows: dict[bytes, Judgement] = {}
+    for model, judgements in judged.items():
+        for row in judgements:
+            models.setdefault(row.leaf_hash, []).append(model)
+            rows[row.leaf_hash] = row
+    return tuple(_node_view(row, models[leaf]) for leaf, row in rows.items())
+
+
+def _node_view(row: Judgement, models: Sequence[str]) -> NodeView:
+    node = row.node
+    return NodeView(
+        leaf=row.leaf_hash,
+        machine=None if node is None else node.machine,
+        platform="" if row.report is None else row.report.platform,
+        expires=None if node is None else node.expires,
+        accepted=node is not None,
+        models=tuple(models),
+        report=row.report,
+        problem=row.problem,
+    )
+
+
+def draw(nodes: Sequence[TrustedNode], count: int) -> tuple[TrustedNode, ...]:
+    """Draw at most `count` nodes on different machines, uniformly, in random order.
+
+    Of nodes on one machine one is drawn first, so that no machine gains by running many.
+    """
+    random = secrets.SystemRandom()
+    machines: dict[bytes, list[TrustedNode]] = {}
+    for node in nodes:
+        machines.setdefault(node.machine or node.leaf_hash, []).append(node)
+    one_each = [random.choice(group) for group in machines.values()]
+    order = random.sample(one_each, len(one_each))
+    # One message has one suite: the first drawn decides, the others must offer it too.
+    return tuple([node for node in order if node.kem_id == order[0].kem_id][:count])

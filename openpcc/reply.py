@@ -1,0 +1,96 @@
+"""The reply to one sealed request, as the caller's HTTP library wants it: status, fields, content.
+
+Fed with bytes off the wire, it returns content as soon as it is authentic. When the end has come it
+holds the receipt against the exchange; a receipt that is present but wrong is an error.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from openpcc import receipts
+from openpcc.answers import Call
+from openpcc.errors import TruncatedReplyError
+from openpcc.exchange import SealedExchange
+from openpcc.protocol import bhttp, messages
+from openpcc.protocol.ohttp import KeyConfig
+
+if TYPE_CHECKING:
+    from openpcc.receipts import Receipt
+    from openpcc.trust import TrustedNode
+
+UNFORWARDED = frozenset({"connection", "content-length", "keep-alive", "transfer-encoding"})
+"""Fields of one hop; the content's length is known when it has ended, not before."""
+
+
+class Reply:
+    """One request and its reply.
+
+    Attributes:
+        status: HTTP status the node gave; None until it came.
+        headers: the node's response fields.
+        receipt: the verified receipt; None if there was none.
+    """
+
+    def __init__(
+        self, keys: KeyConfig, nodes: "Sequence[TrustedNode]", call: Call, *, now: int
+    ) -> None:
+        self._exchange = SealedExchange(keys, nodes, call.request, model=call.model, now=now)
+        self.body = self._exchange.body
+        self.status: int | None = None
+        self.headers: tuple[tuple[str, str], ...] = ()
+        self.receipt: Receipt | None = None
+
+    @property
+    def node(self) -> "TrustedNode | None":
+        """The verified node that answers; None until its first bytes came."""
+        return self._exchange.serving
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Take bytes off the wire; return content (an empty piece says: the status came).
+
+        Raises:
+            TruncatedReplyError: the bytes are not authentic.
+        """
+        return self._pieces(self._exchange.feed(data))
+
+    def finish(self) -> list[bytes]:
+        """Take the end of the stream.
+
+        Raises:
+            GatewayError: a refusal from outside the seal.
+            TruncatedReplyError: the authenticated end had not come.
+            ReceiptError: the receipt is not this exchange's.
+        """
+        pieces = self._pieces(self._exchange.finish())
+        if self.status is None:
+            raise TruncatedReplyError("the node's reply has no status")
+        return pieces
+
+    def close(self) -> None:
+        """Forget every key of this exchange."""
+        self._exchange.close()
+
+    def _pieces(self, events: Sequence[bhttp.Event]) -> list[bytes]:
+        pieces = []
+        for event in events:
+            match event:
+                case bhttp.Head():
+                    self.status = event.status
+                    self.headers = tuple(h for h in event.headers if h[0] not in UNFORWARDED)
+                    pieces.append(b"")
+                case bhttp.Content():
+                    pieces.append(event.data)
+                case bhttp.Trailers():
+                    self._trailers(event.fields)
+                case _:
+                    pass
+        return pieces
+
+    def _trailers(self, fields: Sequence[tuple[str, str]]) -> None:
+        values = [value for name, value in fields if name == messages.RECEIPT]
+        node = self._exchange.serving
+        if not values or node is None:
+            return
+        receipt = receipts.verify(values[0], node.receipt_key)
+        self._exchange.check_receipt(receipt)
+        self.receipt = receipt

@@ -1,0 +1,206 @@
+"""What this client accepted before, so that nothing older is accepted later.
+
+docs/formats.md section 6. The file holds no prompt, no token and no key; losing it costs the memory
+of what was seen, deleting it is visible to the user alone. Several processes may share it: each
+change is read, merged and replaced under a lock, and every number only grows.
+"""
+
+import fcntl
+import hashlib
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from attestation import strict_json
+from openpcc.errors import ConfigurationError
+
+MAX_STATE = 2**20
+"""Bytes of a state file; more is refused, not read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Position:
+    """Where in the log the newest accepted entry of a chain stands."""
+
+    index: int
+    sequence: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shard:
+    """The shard this client keeps for a day, per model."""
+
+    shard: int
+    drawn: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClientState:
+    """Everything remembered between runs."""
+
+    checkpoint: bytes = b""
+    """Newest witnessed checkpoint (signed note); empty before the first."""
+    witnessed: int = 0
+    """Newest witnessed time ever verified, Unix seconds."""
+    service: Position | None = None
+    status: Position | None = None
+    shards: Mapping[str, Shard] = field(default_factory=dict)
+    """By model id, hex."""
+    floors: Mapping[bytes, int] = field(default_factory=dict)
+    """Newest CRL number accepted, by SHA-256 of the issuer's SubjectPublicKeyInfo."""
+
+
+class StateFile:
+    """The state file of one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._path = folder / "state.json"
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigurationError(
+                f"{folder}: cannot make the state folder ({error.strerror}); set 'state'"
+            ) from error
+
+    def load(self) -> ClientState:
+        """Read the state; an absent file is a first run.
+
+        Raises:
+            ConfigurationError: the file is damaged. It is never ignored: that would forget what
+                was accepted before.
+        """
+        try:
+            with self._path.open("rb") as file:
+                data = file.read(MAX_STATE + 1)
+        except FileNotFoundError:
+            return ClientState()
+        try:
+            return decode(data)
+        except strict_json.StrictJSONError as error:
+            raise ConfigurationError(
+                f"{self._path}: damaged ({error}); restore it, or remove it to start afresh"
+            ) from error
+
+    def update(self, change: Callable[[ClientState], ClientState]) -> ClientState:
+        """Replace the state by `change(state)`, atomically and after every other process."""
+        with self._locked():
+            state = change(self.load())
+            temporary = self._path.with_name(f".state-{secrets.token_hex(8)}")
+            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(encode(state))
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(self._path)
+        return state
+
+    def save_proof(self, first: bytes, second: bytes) -> Path:
+        """Keep two contradicting log entries; gives the folder they are in."""
+        digest = hashlib.sha256(first + second).hexdigest()[:16]
+        folder = self._folder / f"equivocation-{digest}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        (folder / "first.json").write_bytes(first)
+        (folder / "second.json").write_bytes(second)
+        return folder
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        descriptor = os.open(self._folder / ".lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def newest(old: ClientState, new: ClientState) -> ClientState:
+    """Merge two states so that no number goes back."""
+    floors = dict(old.floors)
+    for issuer, number in new.floors.items():
+        floors[issuer] = max(number, floors.get(issuer, 0))
+    ahead = new.witnessed >= old.witnessed
+    return replace(
+        new,
+        checkpoint=new.checkpoint if ahead else old.checkpoint,
+        witnessed=max(old.witnessed, new.witnessed),
+        service=_later(old.service, new.service),
+        status=_later(old.status, new.status),
+        shards={**old.shards, **new.shards},
+        floors=floors,
+    )
+
+
+def encode(state: ClientState) -> bytes:
+    """Write a state document."""
+    return strict_json.dumps(
+        {
+            "version": 1,
+            "checkpoint": strict_json.b64encode(state.checkpoint),
+            "witnessed": state.witnessed,
+            "service": _position(state.service),
+            "status": _position(state.status),
+            "shards": {
+                model: {"shard": kept.shard, "drawn": kept.drawn}
+                for model, kept in state.shards.items()
+            },
+            "floors": {issuer.hex(): number for issuer, number in state.floors.items()},
+        }
+    )
+
+
+def decode(data: bytes) -> ClientState:
+    """Read a state document.
+
+    Raises:
+        StrictJSONError: it is none.
+    """
+    members = strict_json.parse_object(data, limit=MAX_STATE, name="state")
+    members.integer("version", low=1, high=1)
+    shards, floors = members.child("shards"), members.child("floors")
+    state = ClientState(
+        checkpoint=members.data("checkpoint"),
+        witnessed=members.integer("witnessed"),
+        service=_read_position(members, "service"),
+        status=_read_position(members, "status"),
+        shards={model: _read_shard(shards.child(model)) for model in shards.names()},
+        floors={_issuer(key): floors.integer(key) for key in floors.names()},
+    )
+    members.end()
+    return state
+
+
+def _later(old: Position | None, new: Position | None) -> Position | None:
+    if old is None or new is None:
+        return new or old
+    return new if new.sequence >= old.sequence else old
+
+
+def _position(position: Position | None) -> dict[str, int] | None:
+    if position is None:
+        return None
+    return {"index": position.index, "sequence": position.sequence}
+
+
+def _read_position(members: strict_json.Members, key: str) -> Position | None:
+    child = members.child_or_null(key)
+    if child is None:
+        return None
+    position = Position(index=child.integer("index"), sequence=child.integer("sequence"))
+    child.end()
+    return position
+
+
+def _read_shard(members: strict_json.Members) -> Shard:
+    shard = Shard(shard=members.integer("shard"), drawn=members.integer("drawn"))
+    members.end()
+    return shard
+
+
+def _issuer(text: str) -> bytes:
+    if len(text) != 64 or text.strip("0123456789abcdef"):
+        raise strict_json.StrictJSONError("state.floors: expected 64 lower-case hex digits")
+    return bytes.fromhex(text)

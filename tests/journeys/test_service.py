@@ -1,0 +1,181 @@
+"""Journeys through the whole service that no SDK shows: receipts, refusals, cancelling, secrecy."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from openpcc import OpenPCC, clock
+from openpcc.cli.demo import refusals
+from openpcc.cli.demo.programs import Program
+from openpcc.cli.demo.stack import MODEL, DemoStack
+
+CANARY = "quokka-8361-\N{SNOWMAN}"
+
+
+def spellings(text: str) -> list[bytes]:
+    """Every way a text usually stands in a file."""
+    raw = text.encode()
+    found = [
+        raw,
+        text.encode("utf-16-le"),
+        text.encode("utf-16-be"),
+        json.dumps(text)[1:-1].encode(),
+    ]
+    for offset in range(3):
+        coded = base64.b64encode(b"\0" * offset + raw)
+        found.append(coded[4 if offset else 0 : -4])
+        found.append(coded[4 if offset else 0 : -4].replace(b"+", b"-").replace(b"/", b"_"))
+    return found
+
+
+def files_with(folder: Path, needles: list[bytes]) -> list[Path]:
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return [path for path in files if any(needle in path.read_bytes() for needle in needles)]
+
+
+def chat(content: str, **more: object) -> dict[str, object]:
+    return {"model": MODEL, "messages": [{"role": "user", "content": content}]} | more
+
+
+def test_the_prompt_stands_in_no_file_of_any_server(client: OpenPCC, stack: DemoStack):
+    body = chat(f"Please repeat {CANARY} twice.", max_tokens=24)
+    assert client.http.post("/v1/chat/completions", json=body).status_code == 200
+    bad = chat(f"{CANARY} is wrong", max_tokens=-5)
+    assert client.http.post("/v1/chat/completions", json=bad).status_code == 400
+    assert files_with(stack.folder, spellings(CANARY)) == []
+
+
+def test_the_search_for_the_prompt_finds_a_planted_one(stack: DemoStack):
+    for number, needle in enumerate(spellings(CANARY)):
+        planted = stack.folder / f"planted-{number}"
+        planted.write_bytes(b"before " + needle + b" after")
+        assert files_with(stack.folder, spellings(CANARY)) == [planted]
+        planted.unlink()
+
+
+def test_every_reply_brings_a_receipt_of_this_very_exchange(client: OpenPCC):
+    response = client.http.post("/v1/chat/completions", json=chat("Hello", max_tokens=8))
+    reply = response.extensions["openpcc"]
+    assert reply.receipt is not None
+    assert reply.receipt.completion_tokens == response.json()["usage"]["completion_tokens"]
+    assert reply.receipt.release == reply.node.report.release
+
+
+def test_a_receipt_can_be_declined(stack: DemoStack):
+    with OpenPCC(stack.client, receipt=False) as client:
+        response = client.http.post("/v1/chat/completions", json=chat("Hello", max_tokens=4))
+    assert response.extensions["openpcc"].receipt is None
+
+
+def test_every_check_of_the_argument_is_reported(client: OpenPCC):
+    from attestation.checks import CHECKS
+
+    client.transport.book.refresh(clock.now())
+    for node in client.transport.book.view().nodes:
+        assert node.accepted
+        assert node.report is not None
+        assert [check.id for check in node.report.checks] == list(CHECKS)
+
+
+def test_altered_evidence_is_refused_by_its_signature(client: OpenPCC):
+    client.transport.book.refresh(clock.now())
+    assert refusals.flipped_bit(client).words.startswith("2.signature")
+
+
+def test_a_replay_is_refused_by_gateway_and_node(client: OpenPCC):
+    client.transport.book.refresh(clock.now())
+    gateway, node = refusals.replayed_request(client)
+    assert (gateway.words, node.words) == ("replayed", "replayed")
+
+
+def test_a_cut_stream_is_an_error_at_the_caller(stack: DemoStack):
+    assert "TruncatedReplyError" in refusals.cut_stream(stack).words
+
+
+def test_a_release_taken_off_the_list_is_refused_at_once(stack: DemoStack):
+    assert refusals.unlisted_release(stack).words.startswith("7.status")
+
+
+def test_a_caller_that_leaves_stops_the_engine(client: OpenPCC, stack: DemoStack):
+    body = chat("Tell me a long story.", max_tokens=900, stream=True)
+    with client.http.stream("POST", "/v1/chat/completions", json=body) as response:
+        next(response.iter_raw())
+    deadline = time.monotonic() + 5
+    while in_flight(stack) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert in_flight(stack) == 0
+
+
+def in_flight(stack: DemoStack) -> float:
+    """Sum the requests in flight that the nodes report."""
+    total = 0.0
+    for node in stack.nodes:
+        for line in httpx.get(f"{node.control}/metrics", trust_env=False).text.splitlines():
+            if line.startswith("openpcc_node_requests_in_flight"):
+                total += float(line.rpartition(" ")[2])
+    return total
+
+
+def test_the_command_line_answers_in_json(stack: DemoStack):
+    command = Path(sys.executable).with_name("openpcc")
+    done = subprocess.run(
+        [str(command), "chat", "--json", "--config", str(stack.client), "Say hello."],
+        capture_output=True, text=True, check=False, timeout=90,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    document = json.loads(done.stdout)
+    assert document["reply"]
+    assert document["receipt"] is not None
+    assert "SIMULATED" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def proxy(stack: DemoStack) -> Iterator[Program]:
+    started = stack.start_proxy()
+    yield started
+    stack.programs.stop(started)
+
+
+def curl(proxy: Program, path: str, *more: str) -> str:
+    done = subprocess.run(
+        ["curl", "-sS", "--noproxy", "*", f"{proxy.said['base_url']}{path}", "-H",
+         f"Authorization: Bearer {proxy.said['api_key']}", *more],
+        capture_output=True, text=True, check=True, timeout=90, env=os.environ,
+    )  # fmt: skip
+    return done.stdout
+
+
+def test_curl_at_the_proxy_lists_models_and_chats(proxy: Program):
+    assert json.loads(curl(proxy, "/models"))["data"][0]["id"] == MODEL
+    body = json.dumps(chat("Say hello.", max_tokens=8))
+    reply = curl(proxy, "/chat/completions", "-H", "Content-Type: application/json", "-d", body)
+    assert json.loads(reply)["choices"][0]["message"]["content"]
+
+
+def test_curl_at_the_proxy_streams(proxy: Program):
+    body = json.dumps(chat("Say hello.", max_tokens=8, stream=True))
+    reply = curl(
+        proxy, "/chat/completions", "-N", "-H", "Content-Type: application/json", "-d", body
+    )
+    assert reply.startswith("data: ")
+    assert reply.rstrip().endswith("data: [DONE]")
+
+
+def test_the_openai_sdk_at_the_proxy_works(proxy: Program):
+    import openai
+
+    with openai.OpenAI(
+        base_url=str(proxy.said["base_url"]), api_key=str(proxy.said["api_key"]), max_retries=0
+    ) as client:
+        reply = client.chat.completions.create(
+            model=MODEL, messages=[{"role": "user", "content": "Hello"}], max_tokens=8
+        )
+    assert reply.choices[0].message.content

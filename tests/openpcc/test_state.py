@@ -1,0 +1,71 @@
+"""What a client accepted before is kept, merged and never goes back."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attestation.strict_json import StrictJSONError
+from openpcc import state
+from openpcc.errors import ConfigurationError
+from openpcc.state import ClientState, Position, Shard, StateFile
+
+KNOWN = ClientState(
+    checkpoint=b"note",
+    witnessed=1800000000,
+    service=Position(index=6, sequence=2),
+    status=Position(index=4, sequence=4),
+    shards={"aa": Shard(shard=3, drawn=1800000000)},
+    floors={bytes(32): 7},
+)
+
+
+def test_what_is_written_is_read_back(tmp_path: Path):
+    file = StateFile(tmp_path / "state")
+    file.update(lambda old: state.newest(old, KNOWN))
+    assert StateFile(tmp_path / "state").load() == KNOWN
+
+
+def test_the_file_and_its_folder_are_private(tmp_path: Path):
+    StateFile(tmp_path / "state").update(lambda _: KNOWN)
+    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "state" / "state.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_no_number_goes_back():
+    older = ClientState(
+        checkpoint=b"old",
+        witnessed=1799999999,
+        service=Position(index=5, sequence=1),
+        status=Position(index=1, sequence=3),
+        floors={bytes(32): 6, b"\x01" * 32: 1},
+    )
+    merged = state.newest(KNOWN, older)
+    assert merged.checkpoint == b"note"
+    assert merged.witnessed == 1800000000
+    assert merged.service == KNOWN.service
+    assert merged.status == KNOWN.status
+    assert merged.floors == {bytes(32): 7, b"\x01" * 32: 1}
+
+
+def test_a_damaged_file_is_refused_not_forgotten(tmp_path: Path):
+    file = StateFile(tmp_path)
+    file.update(lambda _: KNOWN)
+    (tmp_path / "state.json").write_bytes(b"{}")
+    with pytest.raises(ConfigurationError, match="damaged"):
+        file.load()
+
+
+def test_a_proof_of_equivocation_is_kept_whole(tmp_path: Path):
+    folder = StateFile(tmp_path).save_proof(b"one", b"two")
+    assert (folder / "first.json").read_bytes() == b"one"
+    assert (folder / "second.json").read_bytes() == b"two"
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_state_or_refused(data: bytes):
+    try:
+        state.decode(data)
+    except StrictJSONError:
+        pass
