@@ -11,7 +11,7 @@ import pytest
 
 from node_image.agent.config import Image, Model
 from node_image.agent.engine_process import ProcessEngine
-from tests.node_image.agent.stage import FAKE_ENGINE, MODEL
+from tests.node_image.agent.stage import FAKE_ENGINE, MODEL, MODEL_FOLDER
 
 
 class Loop:
@@ -46,3 +46,18 @@ def fake_engine(loop: Loop) -> Iterator[ProcessEngine]:
     yield engine
     loop.run(engine.stop())
     shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="module")
+def embedded_engine(loop: Loop) -> Iterator[ProcessEngine]:
+    """The real demonstration engine with the committed model."""
+    image = Image(
+        platform="simulated",
+        machine=MODEL_FOLDER,
+        release=bytes(32),
+        model=Model(name=MODEL, path=MODEL_FOLDER),
+    )
+    engine = ProcessEngine(image)
+    loop.run(engine.start())
+    yield engine
+    loop.run(engine.stop())

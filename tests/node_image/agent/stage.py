@@ -270,3 +270,4 @@ async def started(engine: Any, **options: Any) -> AsyncIterator[Stage]:
 
 
 FAKE_ENGINE = Path(__file__).parents[2] / "fakes" / "engine.py"
+MODEL_FOLDER = Path(__file__).parents[3] / "node_image" / "embedded" / "model"
