@@ -147,7 +147,7 @@ def show_parties(stack: DemoStack) -> None:
         ("relay", "client address, sizes, times", _found(stack, ["relay"])),
         ("gateway, publisher", "candidates, model digest, padded sizes, times",
          _found(stack, ["gateway", "publisher"])),
-        ("nodes", "the prompt, in memory, while they serve it", _found(stack, ["node-1", "node-2"])),
+        ("nodes", "the prompt, in memory, while they serve it", _found(stack, ["node-"])),
         ("log, witnesses", "releases, status, service entries", _found(stack, ["log", "witness"])),
     ]  # fmt: skip
     output.table(("party", "saw", "prompt in its files"), rows, title="what each party saw")
