@@ -1,0 +1,121 @@
+"""Step 6 of the argument: the confidential devices of the machine.
+
+As many as the release says, each a different one, authentic, asked with this epoch's nonce, and
+measured as its RIM says. How a report is read is for the family of the device; the table names it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from attestation.checks import Checks, given, readable
+from attestation.claims import Context, DeviceAppraisal, DeviceClaims, DeviceFamily
+from attestation.errors import AppraisalError
+from attestation.evidence import DeviceEvidence
+from attestation.reference_values import ReferenceValues
+from attestation.simulated import authenticate as simulated
+
+FAMILIES: Mapping[str, DeviceFamily] = {"simulated-gpu": simulated}
+"""The kinds of devices this version can verify; others are refused by name."""
+
+CHECKED = ("6.authentic", "6.nonce", "6.measurements")
+"""What is judged of each device."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DevicesAppraisal:
+    """What step 6 found.
+
+    Attributes:
+        expires: last second at which chains, lists and RIMs hold; None without devices, or if they
+            do not hold.
+        crl_numbers: of the lists that were signed by a pinned vendor and recent.
+    """
+
+    expires: int | None = None
+    crl_numbers: Mapping[bytes, int] = field(default_factory=dict)
+
+
+def appraise_devices(
+    devices: Sequence[DeviceEvidence],
+    *,
+    nonce: bytes,
+    release: ReferenceValues | None,
+    context: Context,
+    checks: Checks,
+) -> DevicesAppraisal:
+    """Judge step 6, recording each of its checks."""
+    checks.run("6.count", lambda: _check_count(devices, given(release, "verified release")))
+    checks.info("6.mode", ", ".join(device.mode for device in devices) or "no devices")
+    if not devices:
+        _record_absence(checks)
+        return DevicesAppraisal()
+    claims = readable(lambda: [_family(one).read_device(one) for one in devices])
+    authentic = checks.run("6.authentic", lambda: _authenticate(devices, context))
+    checks.run("6.nonce", lambda: _check_nonces(given(claims, "device report"), nonce))
+    rims = checks.run(
+        "6.measurements",
+        lambda: _appraise(devices, given(claims, "device report"), context),
+    )
+    return _appraisal(authentic or (), rims or ())
+
+
+def _record_absence(checks: Checks) -> None:
+    for name in CHECKED:
+        if checks.passed("6.count"):
+            checks.not_asked(name, "the release has no devices")
+        else:
+            checks.skip(name, "there is no device to judge")
+
+
+def _check_count(devices: Sequence[DeviceEvidence], release: ReferenceValues) -> None:
+    kinds = [device.kind for device in devices]
+    if len(kinds) != release.device_count or not set(kinds) <= set(release.device_kinds):
+        raise AppraisalError(
+            "devices",
+            expected=f"{release.device_count} of {', '.join(release.device_kinds) or 'none'}",
+            actual=f"{len(kinds)}: {', '.join(kinds) or 'none'}",
+        )
+
+
+def _authenticate(
+    devices: Sequence[DeviceEvidence], context: Context
+) -> tuple[DeviceAppraisal, ...]:
+    """Judge every device. One device shown twice is one device, so that is refused too."""
+    identities = [_family(one).read_device(one).identity for one in devices]
+    if len(set(identities)) != len(identities):
+        raise AppraisalError("devices", expected="different devices", actual="one shown twice")
+    return tuple(_family(one).authenticate_device(one, context) for one in devices)
+
+
+def _check_nonces(claims: Sequence[DeviceClaims], nonce: bytes) -> None:
+    for number, one in enumerate(claims):
+        if one.nonce != nonce:
+            raise AppraisalError(
+                "nonce", expected=nonce.hex(), actual=f"{one.nonce.hex()} of device {number}"
+            )
+
+
+def _appraise(
+    devices: Sequence[DeviceEvidence], claims: Sequence[DeviceClaims], context: Context
+) -> tuple[int, ...]:
+    pairs = zip(devices, claims, strict=True)
+    return tuple(_family(one).appraise_measurements(one, claim, context) for one, claim in pairs)
+
+
+def _family(device: DeviceEvidence) -> DeviceFamily:
+    family = FAMILIES.get(device.kind)
+    if family is None:
+        raise AppraisalError(
+            "device",
+            expected=f"a device this version can verify: {', '.join(FAMILIES)}",
+            actual=device.kind,
+        )
+    return family
+
+
+def _appraisal(authentic: Sequence[DeviceAppraisal], rims: Sequence[int]) -> DevicesAppraisal:
+    limits = [*(one.expires for one in authentic), *rims]
+    numbers: dict[bytes, int] = {}
+    for one in authentic:
+        numbers.update(one.crl_numbers)
+    return DevicesAppraisal(expires=min(limits, default=None), crl_numbers=numbers)

@@ -1,0 +1,191 @@
+"""The appraisal policy: which evidence this relying party accepts. docs/formats.md, 6.
+
+It comes with the signed wheel or from the deployer, never from a gateway or a bundle. `Floors` and
+`NewestAccepted` are the other two limits from below: what the status entry asks, and what this
+client has already seen. Nothing here switches a check off; see `checks.ONLY_WHERE_ASKED`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from attestation.errors import PolicyError
+from attestation.evidence import PLATFORMS, SIMULATED_PLATFORMS
+from attestation.policy_table import PolicyTable
+
+MAX_EPOCH = 86400
+"""Seconds of the longest epoch any policy may allow: 24 h."""
+
+DAY = 86400
+"""Seconds."""
+
+MAX_AGE = 365 * DAY
+"""Seconds of the greatest age a policy may allow; more is a typing mistake."""
+
+MACHINE_SIZES = (32, 64)
+"""Bytes of a machine id: simulated 32, SEV-SNP 64."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Floors:
+    """The lowest acceptable endorsements, from the newest status entry. docs/formats.md, 4.2.
+
+    Attributes:
+        crl: SHA-256 of an issuer's SubjectPublicKeyInfo to its lowest CRL number.
+        tcb_evaluation: lowest tcbEvaluationDataNumber of TDX collateral.
+        minimum_tcb: platform to component to its lowest version.
+    """
+
+    crl: Mapping[bytes, int] = field(default_factory=dict)
+    tcb_evaluation: int = 0
+    minimum_tcb: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewestAccepted:
+    """The newest endorsements this client has accepted before; empty at first use.
+
+    Attributes:
+        crl: SHA-256 of an issuer's SubjectPublicKeyInfo to its newest CRL number.
+    """
+
+    crl: Mapping[bytes, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ages:
+    """Greatest age of endorsements, seconds, whatever their own validity says."""
+
+    crl: int = 30 * DAY
+    ocsp: int = DAY
+    collateral: int = 30 * DAY
+
+
+@dataclass(frozen=True, kw_only=True)
+class AppraisalPolicy:
+    """Which evidence is accepted.
+
+    Attributes:
+        platforms: accepted platforms; a simulated one stands alone.
+        maximum_epoch: seconds between not_before and not_after.
+        machines: accepted machine ids; None: any machine.
+        models: accepted model digests; None: any model of an accepted release.
+        roots: platform to SHA-256 of its root's SubjectPublicKeyInfo, for platforms whose root is
+            not a published vendor root.
+        ages: see `Ages`.
+        minimum_tcb: platform to component to its lowest version.
+
+    Raises:
+        PolicyError: the parts contradict each other.
+    """
+
+    platforms: tuple[str, ...]
+    maximum_epoch: int = MAX_EPOCH
+    machines: frozenset[bytes] | None = None
+    models: frozenset[bytes] | None = None
+    roots: Mapping[str, bytes] = field(default_factory=dict)
+    ages: Ages = field(default_factory=Ages)
+    minimum_tcb: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_platforms(self.platforms)
+        _check_roots(self)
+        _check_minimum(self)
+
+    @property
+    def simulated(self) -> bool:
+        """Say whether what this policy accepts is simulated, and so protects nothing."""
+        return not SIMULATED_PLATFORMS.isdisjoint(self.platforms)
+
+    @classmethod
+    def parse(cls, table: Mapping[str, object]) -> "AppraisalPolicy":
+        """Read the TOML table `[attestation]`.
+
+        Raises:
+            PolicyError: an unknown key, a wrong type, or parts that contradict each other.
+        """
+        reader = PolicyTable(table, "attestation")
+        policy = cls(
+            platforms=tuple(reader.texts("platforms")),
+            maximum_epoch=reader.integer("maximum_epoch", default=MAX_EPOCH, high=MAX_EPOCH),
+            machines=reader.digests("machines", sizes=MACHINE_SIZES),
+            models=reader.digests("models", sizes=(32,)),
+            roots=_roots(reader.table("roots")),
+            ages=_ages(reader.table("ages")),
+            minimum_tcb=_minimum(reader.table("minimum_tcb")),
+        )
+        reader.end()
+        return policy
+
+
+def _roots(reader: PolicyTable) -> dict[str, bytes]:
+    return {name: reader.digest(name, size=32) for name in reader.names()}
+
+
+def _ages(reader: PolicyTable) -> Ages:
+    default = Ages()
+    ages = Ages(
+        crl=reader.integer("crl", default=default.crl, high=MAX_AGE),
+        ocsp=reader.integer("ocsp", default=default.ocsp, high=MAX_AGE),
+        collateral=reader.integer("collateral", default=default.collateral, high=MAX_AGE),
+    )
+    reader.end()
+    return ages
+
+
+def _minimum(reader: PolicyTable) -> dict[str, dict[str, int]]:
+    return {name: reader.table(name).integers() for name in reader.names()}
+
+
+def _check_platforms(platforms: tuple[str, ...]) -> None:
+    if not platforms or len(set(platforms)) != len(platforms):
+        raise PolicyError(
+            "attestation.platforms",
+            expected="at least one platform, each once",
+            found=", ".join(platforms) or "none",
+            remedy="list the platforms this client may trust",
+        )
+    for name in platforms:
+        if name not in PLATFORMS:
+            raise PolicyError(
+                "attestation.platforms",
+                expected=f"some of {', '.join(PLATFORMS)}",
+                found=name,
+                remedy="correct the name",
+            )
+    if len(platforms) > 1 and not SIMULATED_PLATFORMS.isdisjoint(platforms):
+        raise PolicyError(
+            "attestation.platforms",
+            expected="a simulated platform alone",
+            found=", ".join(platforms),
+            remedy="keep simulated and real machines in policies of their own",
+        )
+
+
+def _check_roots(policy: AppraisalPolicy) -> None:
+    needed = SIMULATED_PLATFORMS.intersection(policy.platforms)
+    for name in sorted(needed.symmetric_difference(policy.roots)):
+        raise PolicyError(
+            f"attestation.roots.{name}",
+            expected="a root exactly for each accepted platform without a published vendor root",
+            found="no root" if name in needed else "a root",
+            remedy="copy the digest that set-up printed" if name in needed else "remove it",
+        )
+    for name, digest in policy.roots.items():
+        if len(digest) != 32:
+            raise PolicyError(
+                f"attestation.roots.{name}",
+                expected="SHA-256 of the root's SubjectPublicKeyInfo, 32 bytes",
+                found=f"{len(digest)} bytes",
+                remedy="copy the digest that set-up printed",
+            )
+
+
+def _check_minimum(policy: AppraisalPolicy) -> None:
+    for name in policy.minimum_tcb:
+        if name not in policy.platforms:
+            raise PolicyError(
+                f"attestation.minimum_tcb.{name}",
+                expected="a platform of attestation.platforms",
+                found=name,
+                remedy="correct the name, or accept the platform",
+            )

@@ -1,0 +1,27 @@
+"""Reference values: what a machine that runs one release measures to.
+
+Made by openpcc.trust from a release entry it has verified; the verifier compares and asks nobody.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReferenceValues:
+    """What one release says of one platform. docs/formats.md, 4.1.
+
+    Attributes:
+        measurement: launch measurement.
+        registers: index to value. A register the platform quotes and this leaves out must be
+            untouched: nothing the release does not name may have been measured.
+        device_count: confidential devices of the machine.
+        device_kinds: kinds these may have.
+        models: name to digest; a node has all of them and no other.
+    """
+
+    measurement: bytes
+    registers: Mapping[int, bytes]
+    device_count: int
+    device_kinds: tuple[str, ...]
+    models: Mapping[str, bytes]
