@@ -76,7 +76,7 @@ def _online(config: ClientConfig) -> Iterator[Finding]:
     book = NodeBook(config)
     try:
         yield _nodes(book)
-        yield _clock(book.view().witnessed, now=clock.now())
+        yield examine_clock(book.view().witnessed, now=clock.now())
     finally:
         book.close()
 
@@ -105,7 +105,8 @@ def _nodes(book: NodeBook) -> Finding:
     return passed(name, text, decision.sentence())
 
 
-def _clock(witnessed: int | None, *, now: int) -> Finding:
+def examine_clock(witnessed: int | None, *, now: int) -> Finding:
+    """Check the local clock against the newest witnessed time."""
     name, text = LATER[2]
     if witnessed is None:
         return _skip(name, text, "no witnessed time")

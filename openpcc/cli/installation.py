@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import metadata
@@ -84,14 +84,16 @@ def inform(name: str, text: str, detail: str) -> Finding:
 
 def examine() -> Iterator[Finding]:
     """Check the installation."""
-    yield _version("1.python", "Python is recent enough", sys.version_info[:3], PYTHON)
+    yield examine_version("1.python", "Python is recent enough", sys.version_info[:3], PYTHON)
     found = tuple(int(part) for part in re.findall(r"[0-9]+", cryptography.__version__)[:3])
-    yield _version("1.cryptography", "the crypto library is recent enough", found, CRYPTOGRAPHY)
+    yield examine_version(
+        "1.cryptography", "the crypto library is recent enough", found, CRYPTOGRAPHY
+    )
     yield _ed25519()
     yield _aes_gcm()
     yield _sealing()
     yield _one_place()
-    yield _unshared()
+    yield examine_owners(metadata.distributions())
     try:
         distribution = metadata.distribution(DISTRIBUTION)
     except metadata.PackageNotFoundError:
@@ -99,11 +101,14 @@ def examine() -> Iterator[Finding]:
             "2.files", "installed files are the wheel's", "runs from a folder: not checked"
         )
         return
-    yield _files(distribution)
+    yield examine_files(distribution)
     yield from _extras(distribution)
 
 
-def _version(name: str, text: str, found: tuple[int, ...], needed: tuple[int, ...]) -> Finding:
+def examine_version(
+    name: str, text: str, found: tuple[int, ...], needed: tuple[int, ...]
+) -> Finding:
+    """Check that a version is recent enough."""
     shown, least = ".".join(map(str, found)), ".".join(map(str, needed))
     if found >= needed:
         return passed(name, text, shown)
@@ -181,10 +186,10 @@ def _one_place() -> Finding:
     return passed(name, text, str(home))
 
 
-def _unshared() -> Finding:
-    """Our package names are plain words: another distribution may bring files under them."""
+def examine_owners(distributions: Iterable[metadata.Distribution]) -> Finding:
+    """Check that our packages are ours: their names are plain words, and others may use them."""
     name, text = "2.foreign", "no other distribution has files in our packages"
-    for distribution in metadata.distributions():
+    for distribution in distributions:
         owner = distribution.metadata["Name"] or ""
         if owner.lower() == DISTRIBUTION:
             continue
@@ -194,7 +199,8 @@ def _unshared() -> Finding:
     return passed(name, text)
 
 
-def _files(distribution: metadata.Distribution) -> Finding:
+def examine_files(distribution: metadata.Distribution) -> Finding:
+    """Check installed files against the digests in the wheel's RECORD (core metadata)."""
     name, text = "2.files", "installed files are the wheel's, by its RECORD"
     if _editable(distribution):
         return inform(name, text, "editable install: the working tree is used, not checked")

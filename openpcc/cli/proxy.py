@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import socket
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -48,69 +47,65 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until SIGTERM or SIGINT."""
-    where = Listen.parse(args.listen)
-    tls = _tls(args.tls_cert, args.tls_key)
-    listen.require_protection(where, tls=tls, key_file=args.key_file)
-    key = listen.new_key() if args.key_file is None else listen.read_key(args.key_file)
+    plan = Plan.of(args)
     transport = AsyncTransport(ClientConfig.load(args.config), pace=args.pace)
-    try:
-        # A proxy that listened before it verified would look like one that has.
-        transport.book.refresh(clock.now())
-        decision = require_trusted(transport.book.view(), now=clock.now())
-        with (
-            listen.bind(where) as bound,
-            asyncio.Runner(loop_factory=uvloop.new_event_loop) as loop,
-        ):
-            port = None if where.path is not None else bound.getsockname()[1]
-            guard = Guard(
-                key=key,
-                scheme=_scheme(tls),
-                authorities=authorities(
-                    where.names(tuple(args.name)), scheme=_scheme(tls), port=port
-                ),
-            )
-            started = _Started(
-                base=_base(where, _scheme(tls), port),
-                key=key,
-                file=args.key_file,
-                as_json=args.json,
-            )
-            app = ProxyApp(VerifiedUpstream(transport), guard)
-            loop.run(_serve(transport, app, bound, tls, lambda: started.announce(decision)))
-    finally:
-        transport.book.close()
-    return PASSED
-
-
-async def _serve(
-    transport: AsyncTransport,
-    app: ProxyApp,
-    bound: socket.socket,
-    tls: TLS | None,
-    ready: Callable[[], None],
-) -> None:
-    try:
-        await server.serve(app, bound, tls=tls, ready=ready)
-    finally:
-        await transport.aclose()
+    return start(plan, transport)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Started:
-    """What is said once: where the proxy is, and its key."""
+class Plan:
+    """What the arguments ask for, checked before anything is loaded or sent."""
 
-    base: str
+    where: Listen
+    tls: TLS | None
     key: str = field(repr=False)
-    file: Path | None
+    key_file: Path | None
+    """Where the key came from; None: made for this start."""
+    names: tuple[str, ...]
     as_json: bool
 
-    def announce(self, decision: Decision) -> None:
+    @classmethod
+    def of(cls, args: argparse.Namespace) -> "Plan":
+        """Read the arguments.
+
+        Raises:
+            ConfigurationError: they do not go together, or a file cannot be used.
+        """
+        where = Listen.parse(args.listen)
+        tls = _tls(args.tls_cert, args.tls_key)
+        listen.require_protection(where, tls=tls, key_file=args.key_file)
+        return cls(
+            where=where,
+            tls=tls,
+            key=listen.new_key() if args.key_file is None else listen.read_key(args.key_file),
+            key_file=args.key_file,
+            names=where.names(tuple(args.name)),
+            as_json=args.json,
+        )
+
+    @property
+    def scheme(self) -> str:
+        """Name the scheme clients use."""
+        return "http" if self.tls is None else "https"
+
+    def guard(self, port: int | None) -> Guard:
+        """Make the guard of this proxy, now that its port is known."""
+        names = authorities(self.names, scheme=self.scheme, port=port)
+        return Guard(key=self.key, scheme=self.scheme, authorities=names)
+
+    def base(self, port: int | None) -> str:
+        """Write the base URL; over a unix socket clients name the host `localhost`."""
+        authority = "localhost" if port is None else f"{self.where.host}:{port}"
+        return f"{self.scheme}://{authority}/v1"
+
+    def announce(self, base: str, decision: Decision) -> None:
+        """Say where the proxy is: for people, or as one JSON line. A chosen key is not printed."""
         output.note(decision.sentence())
         if self.as_json:
             output.document_line(
                 {
-                    "base_url": self.base,
-                    "api_key": None if self.file else self.key,
+                    "base_url": base,
+                    "api_key": self.key if self.key_file is None else None,
                     "simulated": decision.simulated,
                     "nodes": decision.trusted,
                     "expires": decision.expires,
@@ -119,11 +114,42 @@ class _Started:
             return
         if decision.simulated:
             output.line(f"{SIMULATED}: no hardware vouches for these nodes")
-        output.line(f"base URL: {self.base}")
-        output.line(f"API key:  {f'in {self.file}' if self.file else self.key}")
-        output.line(
-            f"page:     {self.base.removesuffix('v1')} (any user name, the key as password)"
+        output.line(f"base URL: {base}")
+        output.line(f"API key:  {self.key if self.key_file is None else f'in {self.key_file}'}")
+        output.line(f"page:     {base.removesuffix('v1')} (any user name, the key as password)")
+
+
+def start(plan: Plan, transport: AsyncTransport) -> int:
+    """Verify, listen, serve; closes the transport.
+
+    Raises:
+        OpenPCCError: not one node may be sent to, or the address cannot be had; nothing listens.
+    """
+    try:
+        # A proxy that listened before it verified would look like one that has.
+        transport.book.refresh(clock.now())
+        decision = require_trusted(transport.book.view(), now=clock.now())
+        with (
+            listen.bind(plan.where) as bound,
+            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        ):
+            runner.run(_serve(plan, transport, bound, decision))
+    finally:
+        transport.book.close()
+    return PASSED
+
+
+async def _serve(
+    plan: Plan, transport: AsyncTransport, bound: socket.socket, decision: Decision
+) -> None:
+    port = None if plan.where.path is not None else bound.getsockname()[1]
+    app = ProxyApp(VerifiedUpstream(transport), plan.guard(port))
+    try:
+        await server.serve(
+            app, bound, tls=plan.tls, ready=lambda: plan.announce(plan.base(port), decision)
         )
+    finally:
+        await transport.aclose()
 
 
 def _tls(certificate: Path | None, key: Path | None) -> TLS | None:
@@ -132,12 +158,3 @@ def _tls(certificate: Path | None, key: Path | None) -> TLS | None:
     if certificate is None or key is None:
         raise ConfigurationError("--tls-cert and --tls-key go together; give both")
     return TLS(certificate=certificate, key=key)
-
-
-def _scheme(tls: TLS | None) -> str:
-    return "http" if tls is None else "https"
-
-
-def _base(where: Listen, scheme: str, port: int | None) -> str:
-    """Write the base URL; over a unix socket clients name the host `localhost`."""
-    return f"{scheme}://localhost/v1" if port is None else f"{scheme}://{where.host}:{port}/v1"

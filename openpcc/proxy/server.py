@@ -62,8 +62,11 @@ class _TypeOnly(logging.Filter):
         return True
 
 
+_TYPE_ONLY = _TypeOnly()
+
+
 def _settings(app: ProxyApp, tls: TLS | None) -> uvicorn.Config:
-    logging.getLogger("uvicorn.error").addFilter(_TypeOnly())
+    logging.getLogger("uvicorn.error").addFilter(_TYPE_ONLY)
     settings = uvicorn.Config(
         app,
         http="httptools",
@@ -85,5 +88,5 @@ def _settings(app: ProxyApp, tls: TLS | None) -> uvicorn.Config:
             "--tls-cert, --tls-key: not a PEM certificate and its private key"
         ) from error
     if settings.ssl is not None:
-        settings.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+        settings.ssl.minimum_version = ssl.TLSVersion.TLSv1_3
     return settings
