@@ -1,4 +1,4 @@
-"""What the publisher must not forget: the chain of its entries and the directory slots.
+"""What the publisher must not forget: the chain of its entries, directory slots, live keys.
 
 One JSON file, replaced atomically and synced. The order of writes is the argument against forking
 the chain by accident (two entries with one sequence number are proof of equivocation, DESIGN 4.3):
@@ -14,7 +14,7 @@ backup) is noticed by reading the log: `check_seen`.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -68,6 +68,7 @@ class ChainState:
         pending: a signed entry whose place in the log is not known yet.
         status: None before the first one was read.
         slots: directory slots by model name.
+        keys: key ids by node that clients may still use, each with the end of its last window.
     """
 
     service: str
@@ -76,6 +77,7 @@ class ChainState:
     pending: bytes | None = field(default=None, repr=False)
     status: NewestStatus | None = None
     slots: Mapping[str, Slots] = field(default_factory=dict)
+    keys: Mapping[str, Mapping[bytes, int]] = field(default_factory=dict)
 
     @property
     def next_sequence(self) -> int:
@@ -195,6 +197,11 @@ def _encode(state: ChainState) -> bytes:
                 {"model": model, "nodes": ["" if one is None else one for one in slots]}
                 for model, slots in state.slots.items()
             ],
+            "keys": [
+                {"url": url, "key": key.hex(), "until": until}
+                for url, keys in state.keys.items()
+                for key, until in keys.items()
+            ],
         }
     )
 
@@ -209,6 +216,7 @@ def _parse(data: bytes) -> ChainState:
         pending=_pending(members),
         status=_status(members.child_or_null("status")),
         slots=dict(map(_slots, members.children("slots", limit=1024))),
+        keys=_keys(members.children("keys", limit=MAX_SLOTS)),
     )
     members.end()
     return state
@@ -247,3 +255,12 @@ def _slots(members: Members) -> tuple[str, Slots]:
     nodes = members.texts("nodes", limit=MAX_SLOTS, length=2048)
     members.end()
     return model, tuple(node or None for node in nodes)
+
+
+def _keys(items: Sequence[Members]) -> Mapping[str, Mapping[bytes, int]]:
+    keys: dict[str, dict[bytes, int]] = {}
+    for members in items:
+        known = keys.setdefault(members.text("url"), {})
+        known[members.hex("key", size=32)] = members.integer("until")
+        members.end()
+    return keys

@@ -148,7 +148,6 @@ class Publisher:
         self._clock = clock
         self._monotonic = monotonic
         self._started = monotonic()
-        self._keys = LiveKeys()
         self._submitting: Listing | None = None
         self.window: Window | None = None
 
@@ -251,7 +250,10 @@ class Publisher:
         await asyncio.to_thread(self._keep, listing, int(now))  # 2
         entry = self._sign(listing)  # 3
         self._submitting = listing
-        await self._store(replace(self._state, pending=entry, slots=listing.slots))
+        keys = live_keys(
+            self._state.keys, listing.evidence, until=listing.not_before + VALIDITY, now=now
+        )
+        await self._store(replace(self._state, pending=entry, slots=listing.slots, keys=keys))
         await self._submit()
 
     def _keep(self, listing: Listing, now: int) -> None:
@@ -307,7 +309,6 @@ class Publisher:
     def _publication(
         self, listing: Listing, head: Head, status: int, not_after: int
     ) -> Publication:
-        self._keys.add(listing.evidence, not_after=not_after, now=self._clock())
         return Publication(
             service=self._config.service,
             index=head.index,
@@ -319,7 +320,11 @@ class Publisher:
                 for name, one in listing.directories.items()
             ),
             nodes=tuple(
-                PublishedNode(url=one.url, keys=self._keys.of(one.url), leaf=one.leaf.leaf_hash())
+                PublishedNode(
+                    url=one.url,
+                    keys=tuple(self._state.keys.get(one.url, ())),
+                    leaf=one.leaf.leaf_hash(),
+                )
                 for one in listing.evidence
             ),
         )
@@ -334,26 +339,24 @@ class Publisher:
             self._state = state
 
 
-class LiveKeys:
-    """Key ids by node, of every window that clients may still be in."""
+def live_keys(
+    known: Mapping[str, Mapping[bytes, int]],
+    evidence: Sequence[Evidence],
+    *,
+    until: int,
+    now: float,
+) -> Mapping[str, Mapping[bytes, int]]:
+    """Give the key ids by node that clients of any window may still use, with the end of each.
 
-    def __init__(self) -> None:
-        self._until: dict[str, dict[bytes, int]] = {}
-
-    def add(self, evidence: Sequence[Evidence], *, not_after: int, now: float) -> None:
-        """Note a window's keys, and forget those whose last window has run out."""
-        for one in evidence:
-            self._until.setdefault(one.url, {}).update(
-                dict.fromkeys(one.leaf.node_key_ids, not_after)
-            )
-        self._until = {
-            url: {key: until for key, until in keys.items() if until > now}
-            for url, keys in self._until.items()
-        }
-
-    def of(self, url: str) -> tuple[bytes, ...]:
-        """Give a node's live key ids."""
-        return tuple(self._until.get(url, {}))
+    A window's keys are added to those known; those whose last window has run out are dropped.
+    """
+    merged = {url: dict(keys) for url, keys in known.items()}
+    for one in evidence:
+        merged.setdefault(one.url, {}).update(dict.fromkeys(one.leaf.node_key_ids, until))
+    live = {
+        url: {key: end for key, end in keys.items() if end > now} for url, keys in merged.items()
+    }
+    return {url: keys for url, keys in live.items() if keys}
 
 
 def _grid(now: float) -> int:

@@ -22,7 +22,7 @@ from openpcc.protocol.errors import ProtocolError
 from openpcc.protocol.ohttp import parse_configs
 from transparency_log.entry import EntrySigners, Signer
 from transparency_log.errors import PolicyError
-from transparency_log.server.config import read_seed, read_token
+from transparency_log.server.secret_files import read_seed, read_token
 from transparency_log.strict_json import StrictJSONError, b64decode
 
 NODE_KEEP_ALIVE = 2.0
