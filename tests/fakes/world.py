@@ -37,7 +37,7 @@ class World:
         self.vendor.machine(MACHINE).save(folder)
         self.attester = attester.open("simulated", folder)
         self.log = MemoryLog()
-        self.node_key = NodePrivateKey.generate(hpke.KEM_XWING, key_id=1)
+        self.node_key = NodePrivateKey.generate(kem_id=hpke.KEM_XWING, key_id=1)
         self.receipt_key = Ed25519PrivateKey.generate()
         self.not_before, self.not_after = NOW - 60, NOW + 3540
         self.release_index = len(self.log.entries)
@@ -109,7 +109,7 @@ class World:
     def bundle(self, *, release: bytes | None = None, proof: bytes | None = None) -> EvidenceBundle:
         """Quote the keys of an epoch, and staple the release."""
         keys = KeysSection(
-            hpke=(self.node_key.key.config,),
+            hpke=(self.node_key.node_key.config,),
             receipt=self.receipt_key.public_key().public_bytes_raw(),
             not_before=self.not_before,
             not_after=self.not_after,
@@ -132,7 +132,7 @@ class World:
             binding=evidence_binding(
                 bundle.keys, bundle.freshness, bundle.devices, bundle.software
             ),
-            node_key_ids=(self.node_key.key.id,),
+            node_key_ids=(self.node_key.node_key.id,),
             machine=machine_digest(MACHINE),
         )
 

@@ -10,7 +10,6 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from transparency_log.cosignature import CosignatureSigner
@@ -69,18 +68,8 @@ def public(key: Ed25519PrivateKey) -> str:
 
 
 def write_seed(path: Path, key: Ed25519PrivateKey) -> None:
-    """Write a seed as log and witness read it."""
+    """Write a seed as our servers read it."""
     write_secret(path, base64.b64encode(key.private_bytes_raw()))
-
-
-def write_pem(path: Path, key: Ed25519PrivateKey) -> None:
-    """Write a key as the publisher reads it (PKCS #8)."""
-    encoded = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    write_secret(path, encoded)
 
 
 def write_secret(path: Path, data: bytes) -> None:

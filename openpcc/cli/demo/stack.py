@@ -198,14 +198,14 @@ class DemoStack:
         )
 
     def _start_publisher(self) -> Program:
-        demo_keys.write_pem(self.folder / "service.pem", self.keys.service)
+        demo_keys.write_seed(self.folder / "service.key", self.keys.service)
         (self.folder / "ohttp").mkdir(mode=0o700)
         run("openpcc-gateway", ["keys", "--out", str(self.folder / "ohttp")])
         nodes = "".join(f'\n[[nodes]]\nurl = "{node.listening}"\n' for node in self.nodes)
         config = self._write(
             "publisher.toml",
             f'service = "{SERVICE}"\nlisten = "127.0.0.1:0"\nlog = "{self.log.listening}"\n'
-            f'log_token = "log.token"\nservice_key = "service.pem"\n'
+            f'log_token = "log.token"\nservice_key = "service.key"\n'
             f'status_keys = ["{demo_keys.public(self.keys.status)}"]\n'
             'ohttp_keys = "ohttp/ohttp-keys"\nstate = "publisher-state"\narchive = "archive"\n'
             'endorsements = "endorsements.json"\n'
