@@ -11,24 +11,21 @@ Until 4 the old window is served. Nobody's request reaches this program: gateway
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import replace
 from hashlib import sha256
 
 from gateway import chain
 from gateway.archive import Archive
 from gateway.chain import ChainState, Head
 from gateway.config import PublisherConfig
-from gateway.directory import Directory, Slots, assign
-from gateway.discovery import Discovery, Evidence
+from gateway.discovery import Discovery
 from gateway.errors import ChainError, UpstreamError
 from gateway.log_reader import LogReader
 from gateway.publication import Publication, PublishedModel, PublishedNode
 from gateway.telemetry import Telemetry, log
-from openpcc.protocol.messages import WINDOW
-from openpcc.protocol.sealing import model_id
+from gateway.window import VALIDITY, Listing, Window, grid, live_keys
 from transparency_log.entry import (
     EntrySigners,
     Service,
@@ -39,79 +36,12 @@ from transparency_log.entry import (
 )
 from transparency_log.errors import LogError, MalformedError, UntrustedError
 from transparency_log.service import (
-    Directory as CommittedDirectory,
-)
-from transparency_log.service import (
     Parameters,
-    ServedModel,
     ServiceStatement,
 )
 
-VALIDITY = 2 * WINDOW
-"""Seconds an entry is valid."""
-
 BUNDLES_A_ROUND = 64
 """Entry bundles read in one round at most; a long log is caught up with over several."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Window:
-    """What is served for one window."""
-
-    publication: Publication
-    directories: Mapping[str, Directory] = field(repr=False)
-
-    @cached_property
-    def document(self) -> bytes:
-        """The publication as it is served."""
-        return self.publication.encode()
-
-    @cached_property
-    def tag(self) -> bytes:
-        """The entity tag of the document."""
-        return f'"{sha256(self.document).hexdigest()}"'.encode()
-
-    def shard(self, model: str, number: int) -> bytes | None:
-        """Give a shard of the directory of a model id in hex; None if there is none."""
-        directory = self.directories.get(model)
-        if directory is None:
-            return None
-        return directory.shard(number, sequence=self.publication.sequence)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Listing:
-    """The nodes of a window in their places; not in the log yet."""
-
-    not_before: int
-    slots: Mapping[str, Slots]
-    directories: Mapping[str, Directory] = field(repr=False)
-    evidence: tuple[Evidence, ...]
-
-    @classmethod
-    def of(
-        cls, evidence: Sequence[Evidence], slots: Mapping[str, Slots], *, not_before: int
-    ) -> "Listing":
-        """Place nodes, those of the last window where they were."""
-        models = sorted({model for one in evidence for model in one.models})
-        placed, directories = {}, {}
-        for model in models:
-            leaves = {one.identity: one.leaf.encode() for one in evidence if model in one.models}
-            placed[model] = assign(slots.get(model, ()), leaves.keys())
-            directories[model] = Directory.build(model_id(model), placed[model], leaves)
-        return cls(
-            not_before=not_before,
-            slots=placed,
-            directories=directories,
-            evidence=tuple(evidence),
-        )
-
-    def served_models(self) -> tuple[ServedModel, ...]:
-        """Give what the entry commits to."""
-        return tuple(
-            ServedModel(name=name, directory=CommittedDirectory(root=one.root, size=one.size))
-            for name, one in self.directories.items()
-        )
 
 
 class Publisher:
@@ -237,7 +167,7 @@ class Publisher:
 
     def _due(self) -> bool:
         head, now = self._state.head, self._clock()
-        if self.window is not None and head is not None and head.not_before >= _grid(now):
+        if self.window is not None and head is not None and head.not_before >= grid(now):
             return False
         if self._state.status is None or not self._discovery.listed(now):
             return False
@@ -246,7 +176,7 @@ class Publisher:
 
     async def _publish(self) -> None:
         now = self._clock()
-        listing = Listing.of(self._discovery.listed(now), self._state.slots, not_before=_grid(now))
+        listing = Listing.of(self._discovery.listed(now), self._state.slots, not_before=grid(now))
         await asyncio.to_thread(self._keep, listing, int(now))  # 2
         entry = self._sign(listing)  # 3
         self._submitting = listing
@@ -337,28 +267,3 @@ class Publisher:
         if state != self._state:
             await asyncio.to_thread(chain.store, self._config.state, state)
             self._state = state
-
-
-def live_keys(
-    known: Mapping[str, Mapping[bytes, int]],
-    evidence: Sequence[Evidence],
-    *,
-    until: int,
-    now: float,
-) -> Mapping[str, Mapping[bytes, int]]:
-    """Give the key ids by node that clients of any window may still use, with the end of each.
-
-    A window's keys are added to those known; those whose last window has run out are dropped.
-    """
-    merged = {url: dict(keys) for url, keys in known.items()}
-    for one in evidence:
-        merged.setdefault(one.url, {}).update(dict.fromkeys(one.leaf.node_key_ids, until))
-    live = {
-        url: {key: end for key, end in keys.items() if end > now} for url, keys in merged.items()
-    }
-    return {url: keys for url, keys in live.items() if keys}
-
-
-def _grid(now: float) -> int:
-    """Give the start of the window that `now` is in."""
-    return int(now) // WINDOW * WINDOW

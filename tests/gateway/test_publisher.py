@@ -17,8 +17,9 @@ from gateway.discovery import FRESH, Discovery, read_evidence
 from gateway.errors import ChainError, ConfigurationError, UpstreamError
 from gateway.log_reader import LogReader
 from gateway.outbound import Outbound
-from gateway.publisher import Publisher, Window
+from gateway.publisher import Publisher
 from gateway.telemetry import Telemetry
+from gateway.window import Window
 from openpcc.protocol.hpke import KEM_X25519
 from openpcc.protocol.messages import DirectoryLeaf, machine_digest
 from openpcc.protocol.sealing import NodePrivateKey, model_id

@@ -1,0 +1,102 @@
+"""One window of a service: its nodes in their places, and what is served for it. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
+
+from gateway.directory import Directory, Slots, assign
+from gateway.discovery import Evidence
+from gateway.publication import Publication
+from openpcc.protocol.messages import WINDOW
+from openpcc.protocol.sealing import model_id
+from transparency_log.service import Directory as CommittedDirectory
+from transparency_log.service import ServedModel
+
+VALIDITY = 2 * WINDOW
+"""Seconds an entry is valid."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """What is served for one window."""
+
+    publication: Publication
+    directories: Mapping[str, Directory] = field(repr=False)
+
+    @cached_property
+    def document(self) -> bytes:
+        """The publication as it is served."""
+        return self.publication.encode()
+
+    @cached_property
+    def tag(self) -> bytes:
+        """The entity tag of the document."""
+        return f'"{sha256(self.document).hexdigest()}"'.encode()
+
+    def shard(self, model: str, number: int) -> bytes | None:
+        """Give a shard of the directory of a model id in hex; None if there is none."""
+        directory = self.directories.get(model)
+        if directory is None:
+            return None
+        return directory.shard(number, sequence=self.publication.sequence)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listing:
+    """The nodes of a window in their places; not in the log yet."""
+
+    not_before: int
+    slots: Mapping[str, Slots]
+    directories: Mapping[str, Directory] = field(repr=False)
+    evidence: tuple[Evidence, ...]
+
+    @classmethod
+    def of(
+        cls, evidence: Sequence[Evidence], slots: Mapping[str, Slots], *, not_before: int
+    ) -> "Listing":
+        """Place nodes, those of the last window where they were."""
+        models = sorted({model for one in evidence for model in one.models})
+        placed, directories = {}, {}
+        for model in models:
+            leaves = {one.identity: one.leaf.encode() for one in evidence if model in one.models}
+            placed[model] = assign(slots.get(model, ()), leaves.keys())
+            directories[model] = Directory.build(model_id(model), placed[model], leaves)
+        return cls(
+            not_before=not_before,
+            slots=placed,
+            directories=directories,
+            evidence=tuple(evidence),
+        )
+
+    def served_models(self) -> tuple[ServedModel, ...]:
+        """Give what the entry commits to."""
+        return tuple(
+            ServedModel(name=name, directory=CommittedDirectory(root=one.root, size=one.size))
+            for name, one in self.directories.items()
+        )
+
+
+def live_keys(
+    known: Mapping[str, Mapping[bytes, int]],
+    evidence: Sequence[Evidence],
+    *,
+    until: int,
+    now: float,
+) -> Mapping[str, Mapping[bytes, int]]:
+    """Give the key ids by node that clients of any window may still use, with the end of each.
+
+    A window's keys are added to those known; those whose last window has run out are dropped.
+    """
+    merged = {url: dict(keys) for url, keys in known.items()}
+    for one in evidence:
+        merged.setdefault(one.url, {}).update(dict.fromkeys(one.leaf.node_key_ids, until))
+    live = {
+        url: {key: end for key, end in keys.items() if end > now} for url, keys in merged.items()
+    }
+    return {url: keys for url, keys in live.items() if keys}
+
+
+def grid(now: float) -> int:
+    """Give the start of the window that `now` is in."""
+    return int(now) // WINDOW * WINDOW
