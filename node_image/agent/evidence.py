@@ -5,9 +5,9 @@ cannot vouch for itself.
 """
 
 from dataclasses import dataclass, field
-from typing import Protocol
 
-from attestation import evidence
+from attestation import attester, evidence
+from attestation.attester import Attester
 from attestation.binding import evidence_binding
 from attestation.errors import AttestationError, AttesterError, MalformedEvidenceError
 from attestation.evidence import Endorsement, EvidenceBundle, KeysSection, SoftwareSection
@@ -60,20 +60,6 @@ class Bundle:
         return self.quoted.with_endorsements(both[-evidence.MAX_ENDORSEMENTS :]).encode()
 
 
-class Collector(Protocol):
-    """The part of `attestation.attester.Attester` that is used."""
-
-    def collect(
-        self,
-        keys: KeysSection,
-        checkpoint: bytes,
-        software: SoftwareSection,
-        challenge: bytes | None = None,
-    ) -> EvidenceBundle:
-        """Quote the sections."""
-        ...
-
-
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
     """Collects the evidence of one boot.
@@ -82,7 +68,7 @@ class Evidence:
         machine: machine id digest; 32 zero bytes where the platform names none.
     """
 
-    attester: Collector = field(repr=False)
+    attester: Attester = field(repr=False)
     software: SoftwareSection
     machine: bytes
     model_digest: bytes
@@ -94,8 +80,6 @@ class Evidence:
         Raises:
             ConfigurationError: the machine's folder or the model's does not serve.
         """
-        from attestation import attester  # TEMP
-
         try:
             digest = model_digest(image.model.path)
             models = ((image.model.name, digest),)

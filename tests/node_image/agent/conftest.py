@@ -1,17 +1,17 @@
-"""One event loop and one engine process per module: starting them costs more than the tests."""
+"""One event loop, one engine and one machine per module: making them costs more than the tests."""
 
 import asyncio
-import shutil
-import tempfile
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from node_image.agent.config import Image, Model
+from attestation.simulated.vendor import SimulatedVendor
 from node_image.agent.engine_process import ProcessEngine
-from tests.node_image.agent.stage import FAKE_ENGINE, MODEL, MODEL_FOLDER
+from tests.node_image.agent.stage import FAKE_ENGINE, NOW, Stage, image, started
+
+Body = Callable[[Stage], Coroutine[Any, Any, None]]
 
 
 class Loop:
@@ -31,33 +31,48 @@ def loop() -> Iterator[Loop]:
 
 
 @pytest.fixture(scope="module")
-def fake_engine(loop: Loop) -> Iterator[ProcessEngine]:
-    """An engine that does as the `user` field says; see tests/fakes/engine.py."""
-    folder = Path(tempfile.mkdtemp())
-    image = Image(
-        platform="simulated",
-        machine=folder,
-        release=bytes(32),
-        model=Model(name=MODEL, path=folder),
-        engine_python=FAKE_ENGINE,
-    )
-    engine = ProcessEngine(image)
-    loop.run(engine.start())
-    yield engine
-    loop.run(engine.stop())
-    shutil.rmtree(folder)
+def vendor() -> SimulatedVendor:
+    return SimulatedVendor.create(NOW)
 
 
 @pytest.fixture(scope="module")
-def embedded_engine(loop: Loop) -> Iterator[ProcessEngine]:
-    """The real demonstration engine with the committed model."""
-    image = Image(
-        platform="simulated",
-        machine=MODEL_FOLDER,
-        release=bytes(32),
-        model=Model(name=MODEL, path=MODEL_FOLDER),
-    )
-    engine = ProcessEngine(image)
+def machine(vendor: SimulatedVendor, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a simulated machine."""
+    folder = tmp_path_factory.mktemp("machine")
+    vendor.machine().save(folder)
+    return folder
+
+
+def running(loop: Loop, engine: ProcessEngine) -> Iterator[ProcessEngine]:
     loop.run(engine.start())
     yield engine
     loop.run(engine.stop())
+
+
+@pytest.fixture(scope="module")
+def fake_engine(loop: Loop, machine: Path) -> Iterator[ProcessEngine]:
+    """An engine that does as the `user` field says; see tests/fakes/engine.py."""
+    yield from running(loop, ProcessEngine(image(machine, engine_python=FAKE_ENGINE)))
+
+
+@pytest.fixture(scope="module")
+def embedded_engine(loop: Loop, machine: Path) -> Iterator[ProcessEngine]:
+    """The real demonstration engine with the committed model."""
+    yield from running(loop, ProcessEngine(image(machine)))
+
+
+@pytest.fixture
+def on_stage(loop: Loop, machine: Path, fake_engine: ProcessEngine) -> Callable[..., None]:
+    """Run a test's body with a fresh node on the fake engine."""
+    return staged(loop, machine, fake_engine)
+
+
+def staged(loop: Loop, machine: Path, engine: ProcessEngine) -> Callable[..., None]:
+    def run(body: Body, **options: Any) -> None:
+        async def within() -> None:
+            async with started(engine, machine, **options) as stage:
+                await body(stage)
+
+        loop.run(within())
+
+    return run

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from attestation.evidence import EvidenceBundle, FreshnessSection, KeysSection, SoftwareSection
+from attestation.evidence import EvidenceBundle, KeysSection
 from node_image.agent import receipts
 from node_image.agent.app import Limits, Node
+from node_image.agent.config import Image, Model, Settings
 from node_image.agent.evidence import Evidence
 from node_image.agent.identity import Identity, ServiceFacts
 from node_image.agent.replay import ReplaySet
@@ -27,6 +28,20 @@ MODEL = "demo"
 RELEASE = bytes.fromhex("a4" * 32)
 BEACON = b"log.example/demo\n1\n" + b"A" * 43 + b"=\n\n\xe2\x80\x94 log.example/demo AAAAAAAA\n"
 CHAT = "/v1/chat/completions"
+
+FAKE_ENGINE = Path(__file__).parents[2] / "fakes" / "engine.py"
+MODEL_FOLDER = Path(__file__).parents[3] / "node_image" / "embedded" / "model"
+
+
+def image(machine: Path, **changes: Any) -> Image:
+    """The image of these tests, on a simulated machine."""
+    fixed: dict[str, Any] = {
+        "platform": "simulated",
+        "machine": machine,
+        "release": RELEASE,
+        "model": Model(name=MODEL, path=MODEL_FOLDER),
+    }
+    return Image(**(fixed | changes))
 
 
 class StillClock:
@@ -47,27 +62,6 @@ class StillClock:
 
     def turn_wall(self, seconds: int) -> None:
         self._wall += seconds
-
-
-class PaperAttester:
-    """Collects sections under a quote that nobody signed; the real one has tests of its own."""
-
-    def collect(
-        self,
-        keys: KeysSection,
-        checkpoint: bytes,
-        software: SoftwareSection,
-        challenge: bytes | None = None,
-    ) -> EvidenceBundle:
-        return EvidenceBundle(
-            platform="simulated",
-            quote=b"paper",
-            keys=keys.encode(),
-            freshness=FreshnessSection(checkpoint=checkpoint, challenge=challenge).encode(),
-            devices=None,
-            software=software.encode(),
-            endorsements=(),
-        )
 
 
 @dataclass
@@ -153,25 +147,25 @@ class Inner:
 class Stage:
     """One node and what it stands on."""
 
-    def __init__(self, engine: Any, *, limits: Limits | None = None, replay_limit: int = 2**20):
+    def __init__(
+        self,
+        engine: Any,
+        machine: Path,
+        *,
+        limits: Limits | None = None,
+        replay_limit: int = 2**20,
+    ) -> None:
         self.clock = StillClock()
         self.replay = ReplaySet(limit=replay_limit)
         self.telemetry = Telemetry()
         self.engine = engine
-        software = SoftwareSection(
-            release=RELEASE, event_log=b"events", models=((MODEL, bytes(32)),), settings=b""
-        )
+        evidence = Evidence.open(image(machine), Settings())
         self.identity = Identity(
-            evidence=Evidence(
-                attester=PaperAttester(),
-                software=software,
-                machine=bytes(32),
-                model_digest=bytes(32),
-            ),
+            evidence=evidence,
             facts=ServiceFacts(
                 release=RELEASE,
                 model=MODEL,
-                model_digest=bytes(32),
+                model_digest=evidence.model_digest,
                 engine="embedded",
                 parameters=receipts.parameters_digest(()),
             ),
@@ -261,13 +255,9 @@ def request(
 
 
 @asynccontextmanager
-async def started(engine: Any, **options: Any) -> AsyncIterator[Stage]:
+async def started(engine: Any, machine: Path, **options: Any) -> AsyncIterator[Stage]:
     """A node whose first beacon has come."""
-    stage = Stage(engine, **options)
+    stage = Stage(engine, machine, **options)
     answer = await stage.call("PUT", "/beacon", BEACON)
     assert answer.status == 204, answer.code
     yield stage
-
-
-FAKE_ENGINE = Path(__file__).parents[2] / "fakes" / "engine.py"
-MODEL_FOLDER = Path(__file__).parents[3] / "node_image" / "embedded" / "model"

@@ -11,24 +11,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from attestation.binding import evidence_binding
 from attestation.evidence import KeysSection
+from attestation.model import model_digest
 from node_image.agent import engine_process
 from openpcc.protocol import bhttp, messages
-from tests.node_image.agent.stage import Caller, opened, request, started
+from tests.node_image.agent.stage import MODEL_FOLDER, Caller, opened, request
 
 OFF = (("openpcc-receipt", "no"),)
 PACED = (("openpcc-pace", "paced"),)
-
-
-@pytest.fixture
-def on_stage(loop, fake_engine):
-    def run(body, **options):
-        async def within():
-            async with started(fake_engine, **options) as stage:
-                await body(stage)
-
-        loop.run(within())
-
-    return run
 
 
 def receipt_of(inner, key: bytes) -> Any:
@@ -50,7 +39,7 @@ def test_ends_with_a_receipt_of_this_exchange(on_stage):
         found = receipt_of(inner, KeysSection.parse(bundle.keys).receipt)
         salt = opener.receipt_salt
         message = bhttp.encode_request(asked)
-        binding = evidence_binding(bundle.keys, bundle.freshness, None, bundle.software)
+        binding = evidence_binding(bundle.keys, bundle.freshness, bundle.devices, bundle.software)
         assert found == {
             "version": 1,
             "request": hashlib.sha256(b"openpcc receipt request v1\0" + salt + message).hexdigest(),
@@ -59,7 +48,7 @@ def test_ends_with_a_receipt_of_this_exchange(on_stage):
             ).hexdigest(),
             "request_digest": sealed.request_digest.hex(),
             "release": "a4" * 32,
-            "model": {"name": "demo", "digest": "00" * 32},
+            "model": {"name": "demo", "digest": model_digest(MODEL_FOLDER).hex()},
             "epoch": {"not_before": stage.clock.wall(), "not_after": stage.clock.wall() + 3600},
             "binding": binding.hex(),
             "engine": {"name": "embedded", "version": found["engine"]["version"]},

@@ -10,21 +10,7 @@ import pytest
 from node_image.agent.app import Limits
 from openpcc.protocol import messages
 from openpcc.protocol.sealing import NodePrivateKey
-from tests.node_image.agent.stage import BEACON, Caller, Stage, opened, request, started
-
-
-@pytest.fixture
-def on_stage(loop, fake_engine):
-    """Run a test's body with a fresh node."""
-
-    def run(body, **options):
-        async def within():
-            async with started(fake_engine, **options) as stage:
-                await body(stage)
-
-        loop.run(within())
-
-    return run
+from tests.node_image.agent.stage import BEACON, Caller, Stage, opened, request
 
 
 def altered(body: bytes, at: int, to: bytes) -> bytes:

@@ -9,7 +9,8 @@ import aiohttp
 import pytest
 
 from openpcc.protocol import messages
-from tests.node_image.agent.stage import CHAT, Caller, opened, request, started
+from tests.node_image.agent.conftest import staged
+from tests.node_image.agent.stage import CHAT, Caller, opened, request
 
 SAY: dict[str, Any] = {
     "messages": [{"role": "user", "content": "What is a pipe?"}],
@@ -19,15 +20,8 @@ SAY: dict[str, Any] = {
 
 
 @pytest.fixture
-def on_stage(loop, embedded_engine):
-    def run(body, **options):
-        async def within():
-            async with started(embedded_engine, **options) as stage:
-                await body(stage)
-
-        loop.run(within())
-
-    return run
+def on_stage(loop, machine, embedded_engine):
+    return staged(loop, machine, embedded_engine)
 
 
 def events(content: bytes) -> list[Any]:

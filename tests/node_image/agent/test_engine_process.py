@@ -154,11 +154,10 @@ def test_says_why_it_did_not_start(tmp_path):
 
 def test_keeps_nothing_an_engine_prints_once_it_is_ready(tmp_path):
     script = tmp_path / "talkative.py"
-    script.write_text(
-        FAKE.read_text().replace(
-            "asked = json.loads(body)", "asked = json.loads(body); print(body, flush=True)"
-        )
-    )
+    source = FAKE.read_text()
+    source = source.replace("asked = json", "print(body, flush=True); asked = json")
+    source = source.replace('note("pid"', 'print("loaded", flush=True); note("pid"')
+    script.write_text(source)
     script.chmod(0o700)
 
     async def run():

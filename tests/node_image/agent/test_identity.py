@@ -6,8 +6,18 @@ from typing import Any
 
 import pytest
 
-from attestation.evidence import EvidenceBundle, FreshnessSection, KeysSection
+from attestation.evidence import (
+    EvidenceBundle,
+    FreshnessSection,
+    KeysSection,
+    SoftwareSection,
+)
+from attestation.policy import AppraisalPolicy
+from attestation.reference_values import ReferenceValues
+from attestation.simulated.collect import expected_values
+from attestation.simulated.evidence import Quote
 from attestation.strict_json import b64encode
+from attestation.verifier import verify
 from openpcc.protocol import messages
 from openpcc.protocol.sealing import NodeKey
 from tests.node_image.agent.stage import (
@@ -18,20 +28,7 @@ from tests.node_image.agent.stage import (
     Stage,
     opened,
     request,
-    started,
 )
-
-
-@pytest.fixture
-def on_stage(loop, fake_engine):
-    def run(body, **options):
-        async def within():
-            async with started(fake_engine, **options) as stage:
-                await body(stage)
-
-        loop.run(within())
-
-    return run
 
 
 def stream(body: bytes) -> list[dict[str, Any]]:
@@ -47,9 +44,9 @@ def section(bundle: EvidenceBundle) -> KeysSection:
     return KeysSection.parse(bundle.keys)
 
 
-def test_has_no_evidence_before_the_first_beacon(loop, fake_engine):
+def test_has_no_evidence_before_the_first_beacon(loop, machine, fake_engine):
     async def body():
-        stage = Stage(fake_engine)
+        stage = Stage(fake_engine, machine)
         answer = await stage.call("GET", "/evidence")
         assert (answer.status, answer.code) == (503, "not-ready")
         assert stage.node.waiting() == "a beacon"
@@ -62,7 +59,8 @@ def test_offers_x_wing_first_for_exactly_one_epoch(on_stage):
     async def body(stage):
         answer = await stage.call("GET", "/evidence")
         assert answer.headers["content-type"] == messages.EVIDENCE
-        assert answer.headers[messages.MACHINE] == "00" * 32
+        machine = Quote.parse((await stage.bundle()).quote).machine_id
+        assert answer.headers[messages.MACHINE] == messages.machine_digest(machine).hex()
         found = section(EvidenceBundle.parse(answer.body))
         assert (found.not_before, found.not_after) == (NOW, NOW + EPOCH)
         keys = [NodeKey.parse(config) for config in found.hpke]
@@ -73,10 +71,34 @@ def test_offers_x_wing_first_for_exactly_one_epoch(on_stage):
     on_stage(body)
 
 
+def test_the_evidence_passes_every_check_that_needs_no_log(on_stage, vendor):
+    async def body(stage):
+        bundle = await stage.bundle()
+        models = SoftwareSection.parse(bundle.software).models
+        measurement, registers = expected_values(models, ())
+        appraisal = verify(
+            bundle,
+            now=stage.clock.wall(),
+            policy=AppraisalPolicy(
+                platforms=("simulated",), roots={"simulated": vendor.root_spki_sha256}
+            ),
+            reference_values=ReferenceValues(
+                measurement=measurement,
+                registers=registers,
+                device_count=1,
+                device_kinds=("simulated-gpu",),
+                models=dict(models),
+            ),
+        )
+        assert appraisal.accepted, [check for check in appraisal.checks if check.refuses]
+
+    on_stage(body)
+
+
 @pytest.mark.parametrize("beacon", [b"", b"not a note", b"x" * 70_000, b"\xff\n\n\xe2\x80\x94 a b"])
-def test_garbage_is_no_beacon(loop, fake_engine, beacon):
+def test_garbage_is_no_beacon(loop, machine, fake_engine, beacon):
     async def body():
-        stage = Stage(fake_engine)
+        stage = Stage(fake_engine, machine)
         answer = await stage.call("PUT", "/beacon", beacon)
         assert answer.status in (400, 413)
         assert stage.node.waiting() == "a beacon"
@@ -250,15 +272,21 @@ def pushed(*data: bytes) -> bytes:
     return json.dumps({"endorsements": endorsements}).encode()
 
 
+def stapled(bundle: EvidenceBundle) -> list[bytes]:
+    """What was pushed, without what the machine holds itself."""
+    return [one.data for one in bundle.endorsements if len(one.data) == 1]
+
+
 def test_staples_what_was_pushed_last(on_stage):
     async def body(stage):
         before = await stage.bundle()
         assert (await stage.call("PUT", "/endorsements", pushed(b"a", b"b"))).status == 204
-        assert [one.data for one in (await stage.bundle()).endorsements] == [b"a", b"b"]
+        assert stapled(await stage.bundle()) == [b"a", b"b"]
         assert (await stage.call("PUT", "/endorsements", pushed(b"c"))).status == 204
         after = await stage.bundle()
-        assert [one.data for one in after.endorsements] == [b"c"]
+        assert stapled(after) == [b"c"]
         assert after.quote == before.quote
+        assert after.endorsements[:-1] == before.endorsements
 
     on_stage(body)
 
@@ -268,7 +296,7 @@ def test_what_is_no_list_of_endorsements_changes_nothing(on_stage, document):
     async def body(stage):
         await stage.call("PUT", "/endorsements", pushed(b"a"))
         assert (await stage.call("PUT", "/endorsements", document)).code == "malformed"
-        assert [one.data for one in (await stage.bundle()).endorsements] == [b"a"]
+        assert stapled(await stage.bundle()) == [b"a"]
 
     on_stage(body)
 

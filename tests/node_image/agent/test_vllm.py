@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from node_image.agent.config import Image, Model
 from node_image.agent.engine_process import ProcessEngine
 from openpcc.protocol import messages
-from tests.node_image.agent.stage import MODEL, MODEL_FOLDER, request, started
+from tests.node_image.agent.conftest import running, staged
+from tests.node_image.agent.stage import image, request
 
 PYTHON = Path(__file__).parents[3] / ".venv-vllm" / "bin" / "python"
 
@@ -24,35 +24,18 @@ SALT = "a salt of the caller's own, 32 bytes or more"
 
 
 @pytest.fixture(scope="module")
-def vllm(loop) -> Iterator[ProcessEngine]:
-    image = Image(
-        platform="simulated",
-        machine=MODEL_FOLDER,
-        release=bytes(32),
-        model=Model(name=MODEL, path=MODEL_FOLDER),
-        engine="vllm",
-        engine_python=PYTHON,
-        engine_arguments=(
-            *("--enforce-eager", "--dtype", "float32"),
-            *("--max-model-len", "512", "--max-num-seqs", "8"),
-        ),
+def vllm(loop, machine) -> Iterator[ProcessEngine]:
+    arguments = (
+        *("--enforce-eager", "--dtype", "float32"),
+        *("--max-model-len", "512", "--max-num-seqs", "8"),
     )
-    engine = ProcessEngine(image)
-    loop.run(engine.start())
-    yield engine
-    loop.run(engine.stop())
+    real = image(machine, engine="vllm", engine_python=PYTHON, engine_arguments=arguments)
+    yield from running(loop, ProcessEngine(real))
 
 
 @pytest.fixture
-def on_stage(loop, vllm):
-    def run(body):
-        async def within():
-            async with started(vllm) as stage:
-                await body(stage)
-
-        loop.run(within())
-
-    return run
+def on_stage(loop, machine, vllm):
+    return staged(loop, machine, vllm)
 
 
 def tokens(inner) -> dict[str, int]:
