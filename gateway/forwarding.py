@@ -80,6 +80,8 @@ class Forwarder:
             return Attempt(outcome=Outcome.NO_CONNECTION)
         except (aiohttp.ServerTimeoutError, aiohttp.ClientResponseError):
             return Attempt(outcome=Outcome.REFUSED, code="upstream")
+        except aiohttp.ServerDisconnectedError as error:
+            return Attempt(outcome=_lost(error), code="upstream")
         except (aiohttp.ClientConnectionError, OSError):
             return Attempt(outcome=Outcome.LOST)
         except aiohttp.ClientError:
@@ -110,6 +112,14 @@ class NodeReply:
                 yield part
         except (aiohttp.ClientError, OSError) as error:
             raise BrokenReplyError("the node's reply broke off") from error
+
+
+def _lost(error: aiohttp.ServerDisconnectedError) -> Outcome:
+    """Tell a connection that closed in silence from one that closed within a reply's head.
+
+    The library gives a text for the one, and the head as far as it came for the other.
+    """
+    return Outcome.LOST if isinstance(error.message, str) else Outcome.REFUSED
 
 
 async def _read(response: aiohttp.ClientResponse) -> Attempt:

@@ -1,5 +1,6 @@
 """When the next candidate may be tried, and when not (sealing sheet, Carriage)."""
 
+import asyncio
 from pathlib import Path
 
 import httpx
@@ -69,6 +70,19 @@ def test_stays_with_a_candidate_whose_reply_has_begun(tmp_path: Path) -> None:
             with pytest.raises(httpx.RemoteProtocolError):
                 httpx.post(found.relay, content=body, headers=OHTTP_HEADERS)
             assert found.nodes[1].got == []
+
+
+@pytest.mark.parametrize("sent", [b"HTTP/1.1 200 OK\r\ncontent-", b"HTTP/1.1 2", b"H"])
+def test_stays_with_a_candidate_that_closed_within_its_head(tmp_path: Path, sent: bytes) -> None:
+    async def script(exchange) -> None:
+        await exchange.write(sent)
+        await asyncio.sleep(0.05)  # lets the bytes arrive before the end does
+        exchange.drop()
+
+    with service(tmp_path, script, replies(b"second")) as found:
+        answer = found.exchange(sealed_post(found.seal(0, 1).body), 1)
+        assert (answer.status, code_of(answer)) == (502, "upstream")
+        assert found.nodes[1].got == []
 
 
 def test_a_node_runs_a_request_at_most_once_although_it_has_several_keys(tmp_path: Path) -> None:
