@@ -202,9 +202,11 @@ class Lookup:
         failing = sum(judgement.node is None for judgement in judgements)
         if failing * MISSING_QUARTER > len(listed):
             reports = tuple(one.report for one in judgements if one.node is None and one.report)
+            checks = sorted({report.failed[0].id for report in reports})
+            why = f"check {', '.join(checks)}" if checks else "their evidence is not to be had"
             raise DirectoryError(
                 "unavailable",
-                f"{failing} of {len(listed)} nodes of the shard fail",
+                f"{failing} of {len(listed)} nodes of the shard fail: {why}",
                 reports=reports,
             )
         return tuple(judgements)

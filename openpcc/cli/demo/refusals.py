@@ -59,6 +59,7 @@ def unlisted_release(stack: DemoStack) -> Refusal:
         words = f"{check.id}: {check.text}"
     finally:
         stack.publish_status([stack.release])
+        time.sleep(MIRROR_AGE)
     return Refusal(tried="a release that is not listed any more", by="client", words=words)
 
 
