@@ -7,9 +7,12 @@ and one that is `null` mean the same.
 import json
 import math
 from collections.abc import Sequence
-from typing import Never
+from typing import Any, Never
 
 from node_image.embedded.errors import RequestError
+
+MAX_DEPTH = 64
+"""Levels of nesting: more than any schema has, and far from what recursion could not bear."""
 
 
 def refuse(message: str, param: str | None, code: str = "invalid_value") -> Never:
@@ -42,7 +45,18 @@ def parse_body(data: bytes) -> "Fields":
         raise RequestError("The body is not valid JSON.", code="invalid_json") from error
     if not isinstance(value, dict):
         raise RequestError("The body is not a JSON object.", code="invalid_json")
+    _check_depth(value)
     return Fields(value)
+
+
+def _check_depth(value: object) -> None:
+    level: list[Any] = [value]
+    for _ in range(MAX_DEPTH):
+        inner = [one.values() if isinstance(one, dict) else one for one in level]
+        level = [child for one in inner for child in one if isinstance(child, dict | list)]
+        if not level:
+            return
+    raise RequestError(f"The body is nested deeper than {MAX_DEPTH} levels.", code="invalid_json")
 
 
 class Fields:

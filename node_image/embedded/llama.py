@@ -15,7 +15,7 @@ from node_image.embedded.errors import ModelFilesError
 from node_image.embedded.weights import FloatArray
 
 _MAX_SIZE = 2**20
-_FIRST_ROOM = 128  # positions a new cache has room for; it doubles when full
+_FIRST_ROOM = 128  # positions that the first growth of a cache makes room for
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,17 +89,15 @@ class Cache:
 
     def __init__(self, shape: Shape) -> None:
         self.length = 0
-        room = min(_FIRST_ROOM, shape.context)
-        self._blocks = np.zeros(
-            (shape.layers, 2, shape.kv_heads, room, shape.head_size), np.float32
-        )
+        # Nothing yet: a request that only waits in the queue costs next to nothing.
+        self._blocks = np.zeros((shape.layers, 2, shape.kv_heads, 0, shape.head_size), np.float32)
 
     def make_room(self, total: int, limit: int) -> None:
         """Grow, by doubling, to hold `total` positions; `limit` is the model's context."""
         room = self._blocks.shape[3]
         if total <= room:
             return
-        wider = min(max(total, 2 * room), limit)
+        wider = min(max(total, 2 * room, _FIRST_ROOM), limit)
         grown = np.zeros((*self._blocks.shape[:3], wider, self._blocks.shape[4]), np.float32)
         grown[:, :, :, :room] = self._blocks
         self._blocks = grown
@@ -195,8 +193,8 @@ class Llama:
         groups = shape.heads // shape.kv_heads
         mixed = (x @ layer.query_key_value).reshape(count, -1, shape.head_size)
         turned = _rotate(mixed[:, : shape.heads + shape.kv_heads], cos, sin)
-        queries = turned[:, : shape.heads].reshape(count, shape.kv_heads, groups, -1)
-        queries = queries.transpose(1, 2, 0, 3).reshape(shape.kv_heads, groups * count, -1)
+        grouped = turned[:, : shape.heads].reshape(count, shape.kv_heads, groups, -1)
+        queries = np.reshape(grouped.transpose(1, 2, 0, 3), (shape.kv_heads, groups * count, -1))
         keys, values = cache.extend(
             number,
             turned[:, shape.heads :].transpose(1, 0, 2),

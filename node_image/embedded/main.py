@@ -24,6 +24,7 @@ import uvloop
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 _SWITCH = 0.0005  # seconds: lets the event loop in between two steps of the worker thread
+_BACKLOG = 128  # connections that may wait to be accepted
 _GRACE = 1.0  # seconds that open answers get when the engine is told to stop
 
 
@@ -89,7 +90,8 @@ async def _serve(arguments: argparse.Namespace) -> None:
         active=arguments.max_active, queued=arguments.max_queued, clock=time.time,
     )  # fmt: skip
     config = uvicorn.Config(
-        engine.app, http="httptools", ws="none", lifespan="off",
+        engine.app, backlog=_BACKLOG,
+        http="httptools", ws="none", lifespan="off",
         log_level="warning", access_log=False, server_header=False, date_header=False,
         timeout_graceful_shutdown=int(2 * _GRACE),
     )  # fmt: skip
@@ -135,6 +137,8 @@ def _listening(path: Path) -> Iterator[socket.socket]:
         except OSError as error:
             raise StartError(f"cannot listen on {path.name}: {error.strerror}") from error
         path.chmod(0o600)
+        # Already here, so that whoever reads the line printed next can connect at once.
+        listener.listen(_BACKLOG)
         try:
             yield listener
         finally:

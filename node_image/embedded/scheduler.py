@@ -133,7 +133,8 @@ class Scheduler:
         total = sum(plan.choices for plan in plans)
         stream = Stream(total, self._condition)
         with self._condition:
-            if not self.alive or len(self._queue) + total > self._queue_limit:
+            waiting = sum(not other.abandoned for _, other in self._queue)
+            if not self.alive or waiting + total > self._queue_limit:
                 raise BusyError("the engine has no room for this request")
             index = 0
             for plan in plans:
@@ -173,18 +174,15 @@ class Scheduler:
 
     def _round(self) -> None:
         """One step for each active generation that can move."""
-        done = set()
-        for item in self._active:
+        for item in tuple(self._active):
             generation, stream = item
             if stream.full or stream.abandoned:
                 continue
             piece = generation.step()
             if piece is not None:
-                stream.put(piece)
                 if piece.finish is not None:
-                    done.add(generation)
-        if done:
-            self._active = [item for item in self._active if item[0] not in done]
+                    self._active.remove(item)
+                stream.put(piece)
 
 
 def failed(piece: Piece) -> bool:

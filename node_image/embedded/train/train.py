@@ -4,18 +4,19 @@ Runs on one processor core in well under an hour. Conversations are packed into 
 at position 0 and sees only itself, exactly as it will be served. Loss is taken on what the
 assistant says, and on plain prose.
 
-    python -m node_image.embedded.train.train --corpus DIR --out DIR --minutes 40
+    python -m node_image.embedded.train.train --corpus DIR --out DIR --manifest FILE
 """
 
 # mypy: disable-error-code="import-not-found,misc,untyped-decorator"
 # (torch is in no environment but the one that run.sh makes)
 
 import argparse
+import hashlib
 import json
 import math
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ SHORT, LONG = 256, 1024  # tokens of a packed row; long rows are for long conver
 BATCH = 2048  # tokens of a batch
 EVERY = 10  # each tenth batch is of long rows, so that late positions are learnt too
 EXCHANGES = 0.55  # share of the training tokens that comes from the generated exchanges
+HELD = 300  # samples of each kind from which the held-out batch is made
+REPORT = 120  # seconds between two reports
 PEAK, WARM_UP, DECAY = 4e-3, 0.03, 0.1
 
 
@@ -324,68 +327,125 @@ PROBES = (
 )
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--corpus", type=Path, required=True)
-    parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--minutes", type=float, default=40.0)
-    parser.add_argument("--seed", type=int, default=20261121)
-    args = parser.parse_args()
-    torch.set_num_threads(1)  # on shared cores a second thread makes it slower
-    torch.manual_seed(args.seed)
-    rng = random.Random(args.seed)
+Feed = Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Data:
+    """The corpus as batches: short rows, long rows, and one batch that is held out."""
+
+    tokenizer: Tokenizer
+    short: Feed
+    long: Feed
+    held: tuple[Tensor, Tensor, Tensor, Tensor]
+
+
+def prepare(corpus: Path, rng: random.Random, size: int) -> Data:
+    """Read the corpus, train the tokenizer on it, make the feeds."""
     parts = [
-        [json.loads(line) for line in (args.corpus / f"{name}.jsonl").read_text().splitlines()]
+        [json.loads(line) for line in (corpus / f"{name}.jsonl").read_text().splitlines()]
         for name in ("documentation", "exchanges")
     ]
-    template, shape = load_template(), Shape()
+    template = load_template()
     texts = [render(line, template) for part in (parts[0], parts[1][:12_000]) for line in part]
-    tokenizer = train_tokenizer(texts, shape.vocab_size)
+    tokenizer = train_tokenizer(texts, size)
     documentation, made = (encode(part, tokenizer) for part in parts)
     rng.shuffle(documentation)
     long = [sample for sample in made if len(sample[0]) > SHORT]
     documentation, made = (
-        [s for s in part if len(s[0]) <= SHORT] for part in (documentation, made)
+        [sample for sample in part if len(sample[0]) <= SHORT] for part in (documentation, made)
     )
-    held = next(batches(documentation[:300], made[:300], random.Random(1), SHORT))
-    feed = batches(documentation[300:], made[300:], rng, SHORT)
-    long_feed = batches(long, long, rng, LONG)
-    model = Llama(shape)
+    return Data(
+        tokenizer=tokenizer,
+        short=batches(documentation[HELD:], made[HELD:], rng, SHORT),
+        long=batches(long, long, rng, LONG),
+        held=next(batches(documentation[:HELD], made[:HELD], random.Random(1), SHORT)),
+    )
+
+
+def make_optimiser(model: Llama) -> torch.optim.AdamW:
+    """AdamW; the norms do not decay."""
     decayed = [p for p in model.parameters() if p.dim() == 2]
     plain = [p for p in model.parameters() if p.dim() != 2]
     groups = [{"params": decayed, "weight_decay": DECAY}, {"params": plain, "weight_decay": 0.0}]
-    optimiser = torch.optim.AdamW(groups, lr=PEAK, betas=(0.9, 0.95), fused=True)
-    print("parameters", sum(p.numel() for p in model.parameters()), flush=True)
-    export(model, shape, tokenizer, args.out)
+    return torch.optim.AdamW(groups, lr=PEAK, betas=(0.9, 0.95), fused=True)
+
+
+def fit(model: Llama, data: Data, minutes: float, save: Callable[[], None]) -> int:
+    """Train until the time is up; saves and reports now and then. Gives the number of steps."""
+    optimiser = make_optimiser(model)
     start = reported = time.monotonic()
-    steps, mean = 0, 0.0
-    while (progress := (time.monotonic() - start) / (60 * args.minutes)) < 1:
+    steps = 0
+    while (progress := (time.monotonic() - start) / (60 * minutes)) < 1:
         for group in optimiser.param_groups:
             group["lr"] = rate(progress)
-        loss = loss_of(model, next(long_feed if steps % EVERY == EVERY - 1 else feed))
-        loss.backward()
+        loss_of(model, next(data.long if steps % EVERY == EVERY - 1 else data.short)).backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
         steps += 1
-        mean = loss.item() if steps == 1 else 0.98 * mean + 0.02 * loss.item()
-        if time.monotonic() - reported > 120:
+        if time.monotonic() - reported > REPORT:
             reported = time.monotonic()
-            export(model, shape, tokenizer, args.out)
-            with torch.no_grad():
-                value = loss_of(model, held).item()
-            print(f"{progress:.0%} steps {steps} tokens {steps * BATCH} "
-                  f"loss {mean:.3f} held-out {value:.3f}", flush=True)  # fmt: skip
-            for probe in PROBES:
-                text = f"<|user|>{probe}<|end|><|assistant|>"
-                print("   ", probe, "->", complete(model, tokenizer, text), flush=True)
-    export(model, shape, tokenizer, args.out)
+            save()
+            report(model, data, f"{progress:.0%} steps {steps} tokens {steps * BATCH}")
+    return steps
+
+
+def held_out_loss(model: Llama, data: Data) -> float:
+    """Loss on the batch that is held out."""
     with torch.no_grad():
-        value = loss_of(model, held).item()
-    record = {"steps": steps, "tokens": steps * BATCH, "held_out_loss": round(value, 4),
-              "minutes": args.minutes, "seed": args.seed, "torch": torch.__version__}  # fmt: skip
-    (args.out / "training.json").write_text(json.dumps(record, indent=2) + "\n")
-    print(record, flush=True)
+        return round(float(loss_of(model, data.held)), 4)
+
+
+def report(model: Llama, data: Data, stage: str) -> None:
+    """Print the loss and a few answers."""
+    print(stage, "held-out loss", held_out_loss(model, data), flush=True)
+    for probe in PROBES:
+        text = f"<|user|>{probe}<|end|><|assistant|>"
+        print("   ", probe, "->", complete(model, data.tokenizer, text), flush=True)
+
+
+def note(manifest: Path, out: Path, training: dict[str, Any]) -> None:
+    """Write into the manifest how the files came about, and their digests."""
+    document = json.loads(manifest.read_text())
+    names = ("model.safetensors", "tokenizer.json", "chat_template.jinja", "config.json")
+    document["training"] = training
+    document["model"] = {
+        name: hashlib.sha256((out / name).read_bytes()).hexdigest() for name in names
+    }
+    manifest.write_text(json.dumps(document, indent=1) + "\n")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--corpus", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--manifest", type=Path, required=True)
+    parser.add_argument("--minutes", type=float, default=35.0)
+    parser.add_argument("--seed", type=int, default=20261121)
+    args = parser.parse_args()
+    torch.set_num_threads(1)  # on shared cores a second thread makes it slower
+    torch.manual_seed(args.seed)
+    shape = Shape()
+    data = prepare(args.corpus, random.Random(args.seed), shape.vocab_size)
+    model = Llama(shape)
+
+    def save() -> None:
+        export(model, shape, data.tokenizer, args.out)
+
+    steps = fit(model, data, args.minutes, save)
+    save()
+    report(model, data, f"done, steps {steps}")
+    training = {
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "minutes": args.minutes,
+        "seed": args.seed,
+        "steps": steps,
+        "tokens": steps * BATCH,
+        "held_out_loss": held_out_loss(model, data),
+        "torch": torch.__version__,
+    }
+    note(args.manifest, args.out, training)
 
 
 if __name__ == "__main__":
