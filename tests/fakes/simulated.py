@@ -69,7 +69,7 @@ def policy(**changes) -> AppraisalPolicy:
         "roots": {"simulated": vendor().root_spki_sha256},
         "minimum_tcb": {"simulated": {"firmware": 1}},
     }
-    return AppraisalPolicy(**{**table, **changes})  # type: ignore[arg-type]
+    return AppraisalPolicy(**{**table, **changes})
 
 
 def reference_values(**changes) -> ReferenceValues:
@@ -80,7 +80,7 @@ def reference_values(**changes) -> ReferenceValues:
         "device_kinds": ("simulated-gpu",),
         "models": dict(MODELS),
     }
-    return ReferenceValues(**{**values, **changes})  # type: ignore[arg-type]
+    return ReferenceValues(**{**values, **changes})
 
 
 @dataclass(frozen=True, kw_only=True)
