@@ -30,7 +30,7 @@ STYLE = """
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink);
   font: 16px/1.5 system-ui, sans-serif; }
-.simulated { background: var(--warn); color: var(--warn-ink); padding: .6rem 1rem;
+.simulated { background: var(--warn); color: var(--warn-ink); margin: 0; padding: .6rem 1rem;
   text-align: center; }
 main { max-width: 70rem; margin: 0 auto; padding: 1rem; }
 h1 { font-size: 1.6rem; line-height: 1.25; margin: .5rem 0; }
@@ -106,6 +106,11 @@ def _verdict(decision: Decision, view: "BookView") -> str:
     if decision.trusted:
         tone, head = "good", f"{plural(decision.trusted, 'node')} verified"
         said = "Requests are sealed to these nodes alone; nobody on the way can read them."
+        if decision.simulated:
+            tone, said = (
+                "soft",
+                "Requests are sealed to these nodes, but no hardware vouches for them.",
+            )
     else:
         tone, head = "bad", "No node is verified"
         said = "Nothing is sent. The next request verifies first, and is refused if that fails."
@@ -122,11 +127,11 @@ def _verdict(decision: Decision, view: "BookView") -> str:
 def _node(node: "NodeView", *, now: int) -> str:
     good = usable(node, now=now)
     word = "verified" if good else "expired" if node.accepted else "refused"
-    machine = node.machine.hex() if node.machine else "not named by the platform"
+    machine = node.machine or (node.report.machine if node.report is not None else None)
     rows = [
         ("Models", ", ".join(node.models)),
         ("Platform", _platform(node)),
-        ("Machine", machine),
+        ("Machine", machine.hex() if machine else "not named"),
         ("Verified until", _until(node.expires, now)),
     ]
     if node.report is not None and node.report.release:
@@ -151,9 +156,12 @@ def _until(expires: int | None, now: int) -> str:
 
 
 def _why(node: "NodeView") -> str:
-    if not node.problem:
-        return ""
-    return f'<p class="bad">{escape(node.problem)}</p>'
+    """Say in one line why a node was refused, before all its checks."""
+    said = escape(node.problem)
+    if node.report is not None and node.report.failed:
+        check = node.report.failed[0]
+        said = f"Refused by <code>{escape(check.id)}</code>: {escape(check.text)}. {_found(check)}"
+    return f'<p class="bad">{said}</p>' if said else ""
 
 
 def _checks(report: "Report | None", *, shown: bool) -> str:

@@ -43,6 +43,16 @@ def test_checks_are_numbered_and_said_in_words():
     assert "<code>on</code>, expected <code>off</code>" in text
 
 
+def test_a_refused_node_says_why_before_its_checks():
+    text = render(refused_node())
+    assert text.index("Refused by <code>8.debug</code>: debug is off.") < text.index("<details")
+
+
+def test_simulated_nodes_are_not_said_to_protect_anything():
+    assert "nobody on the way" not in render(good_node())
+    assert "nobody on the way" in render(good_node(simulated=False), simulated=False)
+
+
 def test_checks_of_a_refused_node_are_open():
     assert "<details open>" in render(refused_node())
     assert "<details open>" not in render(good_node())
