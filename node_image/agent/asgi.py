@@ -79,6 +79,7 @@ async def while_connected(work: Coroutine[Any, Any, None], receive: Receive) -> 
         current = asyncio.current_task()
         if current is not None and current.cancelling():
             task.cancel()
+            await asyncio.wait({task})
             raise
         raise CallerGoneError from None
     finally:
