@@ -14,6 +14,7 @@ Blocking. It moves bytes and remembers; each decision is a pure function of anot
 """
 
 import hashlib
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -49,8 +50,18 @@ MAX_BUNDLE = 4 * 2**20
 CHECKPOINT_AGE = 2 * messages.WINDOW
 """Seconds a checkpoint counts as the log's present."""
 
+BEHIND = 2.0
+"""Seconds until a gateway has taken over a new window: it looks at the publisher every second."""
+
 MISSING_QUARTER = 4
 """A shard of which more than one in this many leaves is missing or failing is refused whole."""
+
+
+class BehindError(DirectoryError):
+    """The gateway serves another directory than the log's newest entry names.
+
+    For a second or two after an entry is logged that is so; after that it is a refusal.
+    """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,12 +111,19 @@ class Lookup:
         self._kept: dict[bytes, Judgement] = {}
 
     def look(self, now: int) -> Snapshot:
-        """Look once.
+        """Look once; a second time if the gateway was a moment behind the log's newest entry.
 
         Raises:
             DirectoryError: the record is missing, old, or contradicts itself.
             GatewayError, TransportError, TruncatedReplyError: something could not be fetched.
         """
+        try:
+            return self._look(now)
+        except BehindError:
+            time.sleep(BEHIND)
+            return self._look(now)
+
+    def _look(self, now: int) -> Snapshot:
         known = self._states.load()
         raw_keys = self._carrier.keys()  # 1
         keys = _first_key(raw_keys)
@@ -113,6 +131,8 @@ class Lookup:
         log = LogClient(self._policy.log, files.log)
         try:
             hint = directory.parse_hint(files.get("/service", directory.MAX_HINT))  # 2
+            if hint.service != self._policy.service:
+                raise MalformedDirectoryError("service hint: of another service")
             newest = self._checkpoint(log, known, now)  # 3
             entries = _entries(log, newest, min(hint.index, hint.status))  # 4
             service, status = self._record(entries, known, now, raw_keys)  # 5
@@ -131,6 +151,8 @@ class Lookup:
             for model in service.entry.models
             if model.directory.size
         }
+        listed = {row.leaf_hash: row for rows in judged.values() for row in rows}
+        self._kept = {leaf: row for leaf, row in listed.items() if row.bundle}
         return Snapshot(
             keys=keys,
             service=service.entry,
@@ -231,7 +253,7 @@ class Lookup:
                 data, model=model, number=kept.shard, size=found.size, root=found.root
             )
         except MalformedDirectoryError as error:
-            raise DirectoryError("unavailable", str(error)) from error
+            raise BehindError("unavailable", str(error)) from error
 
     def _judge(
         self,

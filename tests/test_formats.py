@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from attestation import evidence, eventlog, result
+from attestation import eventlog, evidence, result
 from attestation.simulated import endorsements as simulated
 from gateway import publication
 from openpcc import config, directory, receipts, state
@@ -67,7 +67,7 @@ READERS: dict[str, Callable[[bytes, Path], object]] = {
     "client-state": lambda text, _: state.decode(text),
     "service-hint": lambda text, _: directory.parse_hint(text),
     "directory-shard": lambda text, _: read_shard(text),
-    "publication": lambda text, _: publication.parse(text),
+    "publication": lambda text, _: publication.Publication.parse(text),
     "report": lambda text, _: result.Report.parse(text),
     "error-document": lambda text, _: read_error(text),
 }

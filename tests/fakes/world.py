@@ -1,8 +1,9 @@
 """One honest service in memory, with every part a test may break: vendor, machine, log, policy."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -45,7 +46,7 @@ class World:
         self.status = self.add_status([self.release])
         self.beacon = self.log.note(times=(NOW - 90, NOW - 90))
 
-    def add_release(self, **changes: object) -> bytes:
+    def add_release(self, **changes: Any) -> bytes:
         """Log a release of the software under test; give its leaf hash."""
         return self._add(replace(self.statement(), **changes), self.log.release)
 
@@ -93,7 +94,7 @@ class World:
             service_signers=self.log.signers(self.log.service),
         )
 
-    def view(self, **changes: object) -> LogView:
+    def view(self, **changes: Any) -> LogView:
         view = LogView(
             newest=self.log.witnessed(),
             status=verify_status(self.status, self.log.signers(self.log.status)),
@@ -147,10 +148,10 @@ class World:
         except LogError:
             return None
 
-    def establish(self, bundle: EvidenceBundle | None = None, **changes: object) -> TrustedNode:
+    def establish(self, bundle: EvidenceBundle | None = None, **changes: Any) -> TrustedNode:
         """Judge a bundle; keyword arguments replace those of `trust.establish`."""
         bundle = bundle or self.bundle()
-        arguments: Mapping[str, object] = {
+        arguments: dict[str, Any] = {
             "leaf": self.leaf(bundle),
             "now": NOW,
             "policy": self.policy,
@@ -158,4 +159,4 @@ class World:
             "consistency": self.consistency(),
             "newest_crl": {},
         } | changes
-        return trust.establish(bundle.encode(), **arguments)[0]  # type: ignore[arg-type]
+        return trust.establish(bundle.encode(), **arguments)[0]

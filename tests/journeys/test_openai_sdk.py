@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from typing import Any
 
 import openai
 import pytest
@@ -9,8 +10,14 @@ import pytest
 from openpcc import AsyncOpenPCC, DirectoryError, OpenPCC
 from openpcc.cli.demo.stack import MODEL, DemoStack
 
-ASK = [{"role": "user", "content": "Say hello in one sentence."}]
-TOOL = {
+
+def user(text: str) -> Any:
+    """One message; the SDK's typed dictionaries are not what these tests are about."""
+    return [{"role": "user", "content": text}]
+
+
+ASK = user("Say hello in one sentence.")
+TOOL: Any = {
     "type": "function",
     "function": {
         "name": "get_weather",
@@ -23,7 +30,7 @@ TOOL = {
         },
     },
 }
-SCHEMA = {
+SCHEMA: Any = {
     "type": "object",
     "properties": {"answer": {"type": "integer", "minimum": 0, "maximum": 99}},
     "required": ["answer"],
@@ -66,13 +73,14 @@ def test_a_seed_gives_the_same_answer_twice(client: OpenPCC):
 def test_a_named_tool_is_called_with_fitting_arguments(client: OpenPCC):
     reply = client.chat.completions.create(
         model=MODEL,
-        messages=[{"role": "user", "content": "What is the weather in Paris?"}],
+        messages=user("What is the weather in Paris?"),
         tools=[TOOL],
         tool_choice={"type": "function", "function": {"name": "get_weather"}},
         max_tokens=64,
     )
     calls = reply.choices[0].message.tool_calls
     assert calls
+    assert calls[0].type == "function"
     assert calls[0].function.name == "get_weather"
     assert set(json.loads(calls[0].function.arguments)) == {"city"}
 
@@ -80,7 +88,7 @@ def test_a_named_tool_is_called_with_fitting_arguments(client: OpenPCC):
 def test_structured_output_obeys_its_schema(client: OpenPCC):
     reply = client.chat.completions.create(
         model=MODEL,
-        messages=[{"role": "user", "content": "How many legs has a dog? JSON."}],
+        messages=user("How many legs has a dog? JSON."),
         response_format={"type": "json_schema", "json_schema": {"name": "a", "schema": SCHEMA}},
         max_tokens=40,
     )
@@ -113,7 +121,7 @@ def test_an_engine_error_arrives_as_the_sdk_error(client: OpenPCC):
 @pytest.mark.parametrize(
     "field", [{"store": True}, {"previous_response_id": "resp_1"}, {"background": True}]
 )
-def test_what_would_keep_state_is_refused_by_the_node(client: OpenPCC, field: dict[str, object]):
+def test_what_would_keep_state_is_refused_by_the_node(client: OpenPCC, field: Any):
     with pytest.raises(openai.BadRequestError) as caught:
         client.responses.create(model=MODEL, input="Hello", **({"store": False} | field))
     assert caught.value.code == "stateful"
