@@ -1,7 +1,7 @@
 """`POST /v1/completions`: a raw prompt, as text or as tokens, is carried on."""
 
 from node_image.embedded import sse
-from node_image.embedded.chat import read_stream
+from node_image.embedded.chat_request import read_stream
 from node_image.embedded.documents import Document, new_id, usage_document
 from node_image.embedded.fields import Fields, refuse
 from node_image.embedded.generation import Piece, Plan

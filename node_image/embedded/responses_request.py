@@ -5,7 +5,7 @@ Nothing is stored, so whatever refers to an earlier response is refused.
 
 from dataclasses import dataclass
 
-from node_image.embedded.chat import MAX_MESSAGES, MAX_PARTS, read_content
+from node_image.embedded.chat_request import MAX_MESSAGES, MAX_PARTS, read_content
 from node_image.embedded.documents import Document
 from node_image.embedded.fields import Fields, as_fields, refuse
 from node_image.embedded.generation import Plan
