@@ -24,6 +24,11 @@ from openpcc.nodes import NodeView
 
 PROMPT = "What is a list in Python? Please mention the zebra-4711."
 CANARY = b"zebra-4711"
+VLLM_ON_CPU = (
+    "--enforce-eager", "--dtype", "float32", "--max-model-len", "1024", "--max-num-seqs", "8",
+)  # fmt: skip
+"""Compiling would cost two minutes at every start, and bfloat16 the comparison of engines."""
+
 STATUS_EVERY = 1800
 """Seconds between two status entries of a demonstration that stays up; a status counts for 7200."""
 
@@ -76,7 +81,7 @@ def engine_choice(args: argparse.Namespace) -> EngineChoice:
         kind="vllm",
         model=model.resolve(),
         python=args.engine_python.absolute(),
-        arguments=("--max-model-len", "1024", "--max-num-seqs", "8"),
+        arguments=VLLM_ON_CPU,
         patience=300.0,
     )
 
