@@ -150,6 +150,7 @@ class ProcessEngine:
             sys.executable,
             "-m",
             "node_image.agent.leash",
+            str(self._folder),
             *command.arguments,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,

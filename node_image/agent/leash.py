@@ -6,10 +6,13 @@ included, the kernel closes that end, the leash reads the end of file and kills 
 engine and whatever the engine has started. (A parent-death signal would reach neither the engine's
 own children nor outlive an `exec` that changes credentials.)
 
-    python -m node_image.agent.leash PROGRAM ARGUMENT...
+    python -m node_image.agent.leash FOLDER PROGRAM ARGUMENT...
+
+FOLDER is the engine's; it goes when the agent has gone without removing it.
 """
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,7 +25,7 @@ def main() -> NoReturn:
     # The agent signals the whole group to stop; the leash stays until the engine has followed.
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(signal.SIGINT, lambda *_: None)
-    engine = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)  # noqa: S603 - by the agent
+    engine = subprocess.Popen(sys.argv[2:], stdin=subprocess.DEVNULL)  # noqa: S603 - by the agent
     threading.Thread(target=_follow_the_agent, daemon=True).start()
     engine.wait()
     # What the engine started must not outlive it either; this ends the leash as well.
@@ -32,6 +35,7 @@ def main() -> NoReturn:
 
 def _follow_the_agent() -> None:
     os.read(sys.stdin.fileno(), 1)
+    shutil.rmtree(sys.argv[1], ignore_errors=True)
     os.killpg(0, signal.SIGKILL)
 
 

@@ -204,7 +204,9 @@ def test_the_engine_sees_no_environment_of_the_agents(tmp_path, monkeypatch):
     assert environment["HOME"] == environment["TMPDIR"] != os.environ["HOME"]
 
 
-def test_the_engine_and_its_children_die_with_a_killed_agent(tmp_path):
+def test_the_engine_its_children_and_its_folder_go_with_a_killed_agent(tmp_path):
+    folder = tmp_path / "folder"
+    folder.mkdir()
     child = tmp_path / "child.py"
     child.write_text(
         textwrap.dedent(
@@ -219,7 +221,8 @@ def test_the_engine_and_its_children_die_with_a_killed_agent(tmp_path):
     agent = textwrap.dedent(
         f"""
         import subprocess, sys, time
-        subprocess.Popen([sys.executable, "-m", "node_image.agent.leash", sys.executable,
+        subprocess.Popen([sys.executable, "-m", "node_image.agent.leash",
+                          {str(folder)!r}, sys.executable,
                           {str(child)!r}], stdin=subprocess.PIPE, start_new_session=True)
         time.sleep(60)
         """
@@ -235,3 +238,4 @@ def test_the_engine_and_its_children_die_with_a_killed_agent(tmp_path):
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
         asyncio.run(until(lambda: not any(map(alive, pids))))
+    assert not folder.exists()
