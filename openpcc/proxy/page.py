@@ -160,7 +160,8 @@ def _why(node: "NodeView") -> str:
     said = escape(node.problem)
     if node.report is not None and node.report.failed:
         check = node.report.failed[0]
-        said = f"Refused by <code>{escape(check.id)}</code>: {escape(check.text)}. {_found(check)}"
+        found = f" Found: {_found(check)}" if _found(check) else ""
+        said = f"Refused by <code>{escape(check.id)}</code>: {escape(check.text)}.{found}"
     return f'<p class="bad">{said}</p>' if said else ""
 
 
