@@ -1,7 +1,7 @@
 """The digest that names a model: every file of its folder, by name and content.
 
-docs/formats.md section 1. A release lists it, a node measures it before the engine starts, a receipt
-repeats it.
+docs/formats.md section 1. A release lists it, a node measures it before the engine starts,
+a receipt repeats it.
 """
 
 import hashlib

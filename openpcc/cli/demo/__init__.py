@@ -26,8 +26,10 @@ PROMPT = "What is a list in Python? Please mention the zebra-4711."
 CANARY = b"zebra-4711"
 VLLM_ON_CPU = (
     "--enforce-eager", "--dtype", "float32", "--max-model-len", "1024", "--max-num-seqs", "8",
+    "--enable-auto-tool-choice", "--tool-call-parser", "hermes",
 )  # fmt: skip
-"""Compiling would cost two minutes at every start, and bfloat16 the comparison of engines."""
+"""Compiling would cost two minutes at every start, and bfloat16 the comparison of engines. Without
+a parser vLLM refuses every tool; a named tool's arguments are made by its grammar, not by it."""
 
 STATUS_EVERY = 1800
 """Seconds between two status entries of a demonstration that stays up; a status counts for 7200."""
