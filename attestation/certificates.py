@@ -8,6 +8,7 @@ Revocation is in `attestation.endorsements`.
 
 import datetime
 import hashlib
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +16,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.utils import CryptographyDeprecationWarning
 
 from attestation.errors import AppraisalError, MalformedEvidenceError
 from attestation.sections import MAX_CERTIFICATES
@@ -81,10 +83,7 @@ def parse_chain(pem: bytes) -> tuple[Certificate, ...]:
     if len(pem) > MAX_CERTIFICATES:
         raise MalformedEvidenceError(f"chain: more than {MAX_CERTIFICATES} bytes")
     try:
-        loaded = x509.load_pem_x509_certificates(pem)
-        if len(loaded) > MAX_CHAIN:
-            raise MalformedEvidenceError(f"chain: more than {MAX_CHAIN} certificates")
-        return tuple(_certificate(certificate) for certificate in loaded)
+        return _load(pem)
     except X509_ERRORS as error:
         raise MalformedEvidenceError("chain: a certificate does not parse") from error
 
@@ -141,6 +140,16 @@ def signature_hash(signed: x509.Certificate | x509.CertificateRevocationList) ->
     """Name the hash of a signature; empty if the algorithm has none of its own."""
     algorithm = signed.signature_hash_algorithm
     return "" if algorithm is None else algorithm.name
+
+
+def _load(pem: bytes) -> tuple[Certificate, ...]:
+    """Load certificates. AMD issues serial number 0, of which the parser warns; it is no danger."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        loaded = x509.load_pem_x509_certificates(pem)
+        if len(loaded) > MAX_CHAIN:
+            raise MalformedEvidenceError(f"chain: more than {MAX_CHAIN} certificates")
+        return tuple(_certificate(certificate) for certificate in loaded)
 
 
 def _certificate(loaded: x509.Certificate) -> Certificate:

@@ -6,6 +6,7 @@ What signs here is a file, so whoever can read the folder can be this machine. T
 simulated is trusted beside anything real.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,7 +40,7 @@ class SimulatedMachine:
     chain: bytes
     device_key: ec.EllipticCurvePrivateKey = field(repr=False)
     device_chain: bytes
-    crls: dict[str, bytes]
+    crls: Mapping[str, bytes]
     rim: bytes
 
     @property

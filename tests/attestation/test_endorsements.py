@@ -1,0 +1,192 @@
+"""A revocation list counts if its issuer signed it, completely, and recently."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from attestation.certificates import parse_chain
+from attestation.endorsements import (
+    Crl,
+    check_recency,
+    check_revocation,
+    numbers,
+    of_type,
+    signed_crls,
+)
+from attestation.errors import AppraisalError, AttestationError, MalformedEvidenceError
+from attestation.evidence import Endorsement
+from attestation.policy import Floors, NewestAccepted
+from attestation.simulated.issuing import Authority, Validity, issue, new_key, pem, revocation_list
+
+NOW = 1_800_000_000
+LONG = Validity(not_before=NOW - 1000, not_after=NOW + 1000)
+ROOT = issue("root", new_key(), by=None, validity=LONG, is_ca=True)
+CA = issue("ca", new_key(), by=ROOT, validity=LONG, is_ca=True)
+LEAF = issue("leaf", new_key(), by=CA, validity=LONG)
+CHAIN = parse_chain(pem(LEAF.chain))
+SERIAL = LEAF.certificate.serial_number
+
+
+def crl(by: Authority = CA, number: int = 5, *revoked: int, validity: Validity = LONG) -> bytes:
+    return revocation_list(by, number=number, validity=validity, revoked=revoked)
+
+
+def found(*lists: bytes) -> dict[bytes, Crl]:
+    return signed_crls([Endorsement(type="x509-crl", data=one) for one in lists], CHAIN)
+
+
+def judge(*lists: bytes) -> None:
+    check_revocation(CHAIN, found(*lists))
+
+
+def recency(*lists: bytes, now: int = NOW, age: int = 10**6, **limits) -> int:
+    limits = {"floors": Floors(), "newest": NewestAccepted(), **limits}
+    return check_recency(found(*lists), now=now, age=age, **limits)
+
+
+def test_accepts_lists_by_every_issuer():
+    judge(crl(), crl(ROOT))
+    assert set(numbers(found(crl(), crl(ROOT, 7))).values()) == {5, 7}
+
+
+@pytest.mark.parametrize(
+    "lists",
+    [
+        (),
+        (crl(),),
+        (crl(ROOT),),
+        (crl(ROOT), crl(issue("ca", new_key(), by=ROOT, validity=LONG, is_ca=True))),
+        (crl(ROOT), crl(LEAF)),
+        (crl(ROOT), crl()[:-1]),
+        (crl(ROOT), b""),
+    ],
+)
+def test_an_issuer_without_a_list_of_its_own_refuses(lists: tuple[bytes, ...]):
+    with pytest.raises(AppraisalError, match="CRL signed by"):
+        judge(*lists)
+
+
+def test_refuses_what_its_issuer_lists():
+    with pytest.raises(AppraisalError, match="revoked in CRL number 5"):
+        judge(crl(CA, 5, SERIAL), crl(ROOT))
+    with pytest.raises(AppraisalError, match="ca not on the CRL of root"):
+        judge(crl(), crl(ROOT, 5, CA.certificate.serial_number))
+
+
+def test_what_another_issuer_lists_is_not_revoked():
+    judge(crl(), crl(ROOT, 5, SERIAL))
+
+
+def test_the_newest_list_counts():
+    with pytest.raises(AppraisalError, match="revoked"):
+        judge(crl(CA, 5), crl(CA, 6, SERIAL), crl(ROOT))
+    judge(crl(CA, 5, SERIAL), crl(CA, 6), crl(ROOT))
+
+
+def test_a_ca_that_may_not_sign_lists_signs_none():
+    usage = CHAIN[1].key_usage
+    assert usage is not None
+    forbidden = replace(CHAIN[1], key_usage=CHAIN[0].key_usage)
+    assert not Crl.parse(crl()).is_signed_by(forbidden)
+    assert Crl.parse(crl()).is_signed_by(CHAIN[1])
+
+
+def test_recency_gives_the_last_good_second():
+    assert recency(crl(), crl(ROOT)) == NOW + 1000
+    assert recency(crl(), crl(ROOT), age=1500) == NOW + 500
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"now": NOW + 1001}, "valid at"),
+        ({"now": NOW - 1001}, "valid at"),
+        ({"age": 999}, "at most 999 s old"),
+        ({"floors": Floors(crl={CHAIN[1].spki_sha256: 6})}, "6 or newer"),
+        ({"newest": NewestAccepted(crl={CHAIN[1].spki_sha256: 6})}, "6 or newer"),
+    ],
+)
+def test_refuses_a_list_that_is_not_recent(changes, reason: str):
+    with pytest.raises(AppraisalError, match=reason):
+        recency(crl(), crl(ROOT), **changes)
+
+
+def test_refuses_recency_of_nothing():
+    with pytest.raises(AppraisalError, match="none"):
+        recency()
+
+
+def test_limits_of_other_issuers_do_not_matter():
+    recency(crl(), crl(ROOT), floors=Floors(crl={bytes(32): 99}))
+    recency(crl(), crl(ROOT), floors=Floors(crl={CHAIN[1].spki_sha256: 5}))
+
+
+def built(*extensions: tuple[x509.ExtensionType, bool]) -> bytes:
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(CA.certificate.subject)
+        .last_update(datetime.fromtimestamp(NOW, UTC))
+        .next_update(datetime.fromtimestamp(NOW + 9, UTC))
+    )
+    for extension, critical in extensions:
+        builder = builder.add_extension(extension, critical=critical)
+    return builder.sign(CA.key, hashes.SHA384()).public_bytes(Encoding.DER)
+
+
+PARTIAL = x509.IssuingDistributionPoint(
+    full_name=[x509.UniformResourceIdentifier("http://example.org")],
+    relative_name=None,
+    only_contains_user_certs=False,
+    only_contains_ca_certs=True,
+    only_some_reasons=None,
+    indirect_crl=False,
+    only_contains_attribute_certs=False,
+)
+UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.32473.9"), b"\x05\x00")
+NUMBER = (x509.CRLNumber(5), False)
+
+
+@pytest.mark.parametrize(
+    ("extensions", "reason"),
+    [
+        ((), "no number"),
+        (((x509.CRLNumber(2**53), False),), "out of range"),
+        ((NUMBER, (UNKNOWN, True)), "unknown critical"),
+        ((NUMBER, (x509.DeltaCRLIndicator(4), True)), "critical"),
+        ((NUMBER, (x509.DeltaCRLIndicator(4), False)), "not a complete list"),
+        ((NUMBER, (PARTIAL, False)), "not a complete list"),
+    ],
+)
+def test_refuses_a_list_that_does_not_say_everything(extensions, reason: str):
+    with pytest.raises(MalformedEvidenceError, match=reason):
+        Crl.parse(built(*extensions))
+
+
+def test_gives_the_endorsements_of_a_type():
+    both = [Endorsement(type="rim", data=b"r"), Endorsement(type="ocsp", data=b"o")]
+    assert of_type(both, "rim") == (b"r",)
+
+
+DER = crl()
+SIGNED = len(x509.load_der_x509_crl(DER).tbs_certlist_bytes)
+"""Bytes, after a head of three, that the signature covers; its own encoding may have spare bits."""
+
+
+@settings(deadline=None)
+@given(st.integers(3, 3 + SIGNED - 1), st.integers(1, 255))
+def test_a_changed_list_is_not_signed(position: int, change: int):
+    changed = bytearray(DER)
+    changed[position] ^= change
+    assert CHAIN[1].spki_sha256 not in found(bytes(changed))
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_give_a_list_or_this_packages_error(data: bytes):
+    with pytest.raises(AttestationError):
+        Crl.parse(data)
