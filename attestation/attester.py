@@ -58,21 +58,22 @@ class Attester:
 
     Attributes:
         platform: one of `PLATFORMS`.
+        evidence: the platform's own attester.
     """
 
     platform: str
-    _machine: PlatformAttester = field(repr=False)
+    evidence: PlatformAttester = field(repr=False)
 
     @property
     def machine(self) -> bytes | None:
         """Give the machine id; None where the platform names none."""
-        return self._machine.machine
+        return self.evidence.machine
 
     def event_log(
         self, models: Sequence[tuple[str, bytes]], engine_arguments: Sequence[str]
     ) -> bytes:
         """Measure models and engine arguments, once, before the engine starts; gives the log."""
-        return self._machine.boot(models, engine_arguments)
+        return self.evidence.boot(models, engine_arguments)
 
     def collect(
         self,
@@ -97,19 +98,19 @@ class Attester:
         key_bytes = keys.encode()
         freshness = FreshnessSection(checkpoint=checkpoint, challenge=challenge).encode()
         # 2. every device answers the nonce that they give
-        devices = self._machine.devices(device_nonce(key_bytes, freshness))
+        devices = self.evidence.devices(device_nonce(key_bytes, freshness))
         device_bytes = DevicesSection(devices=devices).encode() if devices else None
         # 3. the quote is bound to all sections
         software_bytes = software.encode()
         binding = evidence_binding(key_bytes, freshness, device_bytes, software_bytes)
         return EvidenceBundle(
             platform=self.platform,
-            quote=self._machine.quote(binding),
+            quote=self.evidence.quote(binding),
             keys=key_bytes,
             freshness=freshness,
             devices=device_bytes,
             software=software_bytes,
-            endorsements=self._machine.endorsements(),
+            endorsements=self.evidence.endorsements(),
         )
 
 
@@ -126,4 +127,4 @@ def open(platform: str, folder: Path) -> Attester:  # noqa: A001 - attester.open
     opener = PLATFORMS.get(platform)
     if opener is None:
         raise AttesterError(f"{platform}: not one of the platforms here: {', '.join(PLATFORMS)}")
-    return Attester(platform=platform, _machine=opener(folder))
+    return Attester(platform=platform, evidence=opener(folder))

@@ -97,6 +97,11 @@ def test_a_ca_that_may_not_sign_lists_signs_none():
     assert Crl.parse(crl()).is_signed_by(CHAIN[1])
 
 
+def test_a_list_under_another_name_is_not_the_issuers():
+    renamed = issue("another", CA.key, by=ROOT, validity=LONG, is_ca=True)
+    assert CHAIN[1].spki_sha256 not in found(crl(renamed))
+
+
 def test_recency_gives_the_last_good_second():
     assert recency(crl(), crl(ROOT)) == NOW + 1000
     assert recency(crl(), crl(ROOT), age=1500) == NOW + 500
