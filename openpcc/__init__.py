@@ -17,12 +17,14 @@ if TYPE_CHECKING:
     from openpcc.errors import (
         ConfigurationError,
         DirectoryError,
+        EngineError,
         GatewayError,
         OpenPCCError,
         ReceiptError,
         RefusedError,
         TransportError,
         TruncatedReplyError,
+        UnknownModelError,
     )
     from openpcc.transport import AsyncTransport, Transport
     from openpcc.trust import TrustedNode
@@ -39,12 +41,14 @@ _HOME = {
     "TrustedNode": "openpcc.trust",
     "ConfigurationError": "openpcc.errors",
     "DirectoryError": "openpcc.errors",
+    "EngineError": "openpcc.errors",
     "GatewayError": "openpcc.errors",
     "OpenPCCError": "openpcc.errors",
     "ReceiptError": "openpcc.errors",
     "RefusedError": "openpcc.errors",
     "TransportError": "openpcc.errors",
     "TruncatedReplyError": "openpcc.errors",
+    "UnknownModelError": "openpcc.errors",
 }
 
 __all__ = [
@@ -54,6 +58,7 @@ __all__ = [
     "ClientPolicy",
     "ConfigurationError",
     "DirectoryError",
+    "EngineError",
     "GatewayError",
     "OpenPCC",
     "OpenPCCError",
@@ -63,6 +68,7 @@ __all__ = [
     "TransportError",
     "TruncatedReplyError",
     "TrustedNode",
+    "UnknownModelError",
 ]
 
 

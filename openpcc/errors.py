@@ -4,6 +4,8 @@
     ├── ConfigurationError     our own files or arguments: fix them
     ├── RefusedError           a node is not trustworthy; carries the report, names the check
     ├── DirectoryError         the service's own record is missing, old, or contradicts itself
+    ├── UnknownModelError      the service's log entry names no such model
+    ├── EngineError            the attested node says, under its seal, that the engine failed
     ├── GatewayError           relay or gateway said no; the code is their word, never a node's
     ├── TransportError         the relay could not be reached, or broke the connection
     ├── TruncatedReplyError    the reply ended before its end; what was delivered is partial
@@ -54,6 +56,35 @@ class DirectoryError(OpenPCCError):
         self.code = code
         self.reports = reports
         super().__init__(f"directory.{code}: {message}")
+
+
+class UnknownModelError(OpenPCCError):
+    """The newest logged entry of the service names no such model; nothing was sent.
+
+    Attributes:
+        model: the name that was asked for.
+        offered: the names the entry lists.
+    """
+
+    def __init__(self, model: str, offered: tuple[str, ...]) -> None:
+        self.model = model
+        self.offered = offered
+        names = ", ".join(offered) or "none"
+        super().__init__(f"the service offers no model {model[:64]!r}; it offers: {names}")
+
+
+class EngineError(OpenPCCError):
+    """The node that was trusted says that its engine failed; the request is spent.
+
+    Attributes:
+        code: of the OpenAI error object.
+        status: HTTP status that came sealed.
+    """
+
+    def __init__(self, code: str, status: int) -> None:
+        self.code = code
+        self.status = status
+        super().__init__(f"the node's engine failed: {code} ({status})")
 
 
 class GatewayError(OpenPCCError):

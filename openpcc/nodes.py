@@ -15,7 +15,13 @@ from attestation.result import Report
 from openpcc import clock
 from openpcc.carrier import Carrier
 from openpcc.config import ClientConfig
-from openpcc.errors import DirectoryError, GatewayError, OpenPCCError, RefusedError
+from openpcc.errors import (
+    DirectoryError,
+    GatewayError,
+    OpenPCCError,
+    RefusedError,
+    UnknownModelError,
+)
 from openpcc.lookup import Judgement, Lookup, Snapshot
 from openpcc.protocol.ohttp import KeyConfig
 from openpcc.state import StateFile
@@ -85,17 +91,20 @@ class NodeBook:
         """Draw the candidates for one request, looking at the service first if need be.
 
         Raises:
+            UnknownModelError: the service offers no such model.
             RefusedError: the only node listed was refused.
             DirectoryError: no choice is possible.
             GatewayError, TransportError: the service could not be looked at.
         """
         selection = self.ready(model, now)
+        self._require_offered(model, now)
         if selection is None:
             with self._looking:
                 selection = self.ready(model, now)  # another thread may have looked meanwhile
                 if selection is None:
                     self._look(now)
                     selection = self.ready(model, now)
+        self._require_offered(model, now)
         if selection is None:
             raise self._nothing(model)
         return selection
@@ -187,13 +196,17 @@ class NodeBook:
         ends = [node.expires for rows in snapshot.judged.values() for node in _nodes(rows)]
         return max(min([snapshot.expires, *ends]) - AHEAD - clock.now(), PAUSES[0])
 
-    def _nothing(self, model: str) -> OpenPCCError:
+    def _require_offered(self, model: str, now: int) -> None:
+        """Refuse a model that a valid entry does not name; looking again would not change it."""
         snapshot = self._snapshot
-        judged = snapshot.judged.get(model) if snapshot else None
-        if judged is None:
-            return DirectoryError(
-                "unavailable", f"the service's log entry names no model {model!r}"
-            )
+        if snapshot is None or self._stale or now >= snapshot.expires:
+            return
+        if model not in snapshot.judged:
+            raise UnknownModelError(model, tuple(snapshot.judged))
+
+    def _nothing(self, model: str) -> OpenPCCError:
+        """Say why no node can be chosen for a model the service offers."""
+        judged = self._snapshot.judged.get(model, ()) if self._snapshot else ()
         reports = [one.report for one in judged if one.report is not None and one.node is None]
         if len(judged) == 1 and reports:
             return RefusedError(reports[0])

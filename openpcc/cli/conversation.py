@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 
-from openpcc.errors import ConfigurationError, GatewayError, TruncatedReplyError
+from openpcc.errors import ConfigurationError, EngineError, TruncatedReplyError
 from openpcc.protocol import messages
 from openpcc.sse import EventParser
 
@@ -73,6 +73,7 @@ def read(response: httpx.Response, outcome: Outcome) -> Iterator[str]:
 
     Raises:
         ConfigurationError: the node refused the request as it stands.
+        EngineError: the node's engine failed.
         GatewayError, TransportError: not served.
         TruncatedReplyError: the reply ended before its end.
     """
@@ -94,7 +95,7 @@ def receipt_json(receipt: "Receipt | None") -> dict[str, object] | None:
     return {k: v.hex() if isinstance(v, bytes) else v for k, v in values.items()}
 
 
-def _node_refusal(response: httpx.Response) -> ConfigurationError | GatewayError:
+def _node_refusal(response: httpx.Response) -> ConfigurationError | EngineError:
     """Read an error object; it came sealed, or from this client itself."""
     data = b""
     for chunk in _content(response):
@@ -102,7 +103,7 @@ def _node_refusal(response: httpx.Response) -> ConfigurationError | GatewayError
     error = _member(_object(data.decode("utf-8", "replace")), "error")
     code = error.get("code")
     if response.status_code >= 500:
-        return GatewayError(code if isinstance(code, str) else "engine", response.status_code)
+        return EngineError(code if isinstance(code, str) else "engine", response.status_code)
     message = error.get("message")
     said = message if isinstance(message, str) else f"status {response.status_code}"
     return ConfigurationError(f"the request was refused: {said[:500]}")

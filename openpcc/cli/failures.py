@@ -7,12 +7,14 @@ from openpcc.decision import first_failed
 from openpcc.errors import (
     ConfigurationError,
     DirectoryError,
+    EngineError,
     GatewayError,
     OpenPCCError,
     ReceiptError,
     RefusedError,
     TransportError,
     TruncatedReplyError,
+    UnknownModelError,
 )
 
 if TYPE_CHECKING:
@@ -62,6 +64,12 @@ def describe(error: OpenPCCError) -> Failure:
             return _failure(REFUSED, "refused", error, remedy, error.report)
         case DirectoryError():
             return _directory(error)
+        case UnknownModelError():
+            return _failure(USAGE, "model", error, "name one of them with --model")
+        case EngineError():
+            return _failure(
+                NETWORK, f"engine.{error.code}", error, "the request is spent; ask again"
+            )
         case GatewayError():
             remedy = GATEWAY_REMEDY.get(error.code, "try again, or ask the operator")
             return _failure(NETWORK, f"gateway.{error.code}", error, remedy)

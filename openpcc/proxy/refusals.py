@@ -17,6 +17,7 @@ from openpcc.errors import (
     RefusedError,
     TransportError,
     TruncatedReplyError,
+    UnknownModelError,
 )
 
 NO_RETRY = ("x-should-retry", "false")
@@ -45,6 +46,8 @@ def explain(error: OpenPCCError) -> Failure:
             return _failure(503, "directory.unavailable", *_told(error), LATER)
         case DirectoryError():
             return _failure(502, f"directory.{error.code}", *_told(error), NO_RETRY)
+        case UnknownModelError():
+            return _failure(404, "model_not_found", str(error), "model", NO_RETRY)
         case GatewayError():
             status = GATEWAY_STATUS.get(error.code, 502)
             fields = (LATER,) if status == 503 else ()

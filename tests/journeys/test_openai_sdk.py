@@ -7,7 +7,7 @@ from typing import Any
 import openai
 import pytest
 
-from openpcc import AsyncOpenPCC, DirectoryError, OpenPCC
+from openpcc import AsyncOpenPCC, OpenPCC, UnknownModelError
 from openpcc.cli.demo.stack import MODEL, DemoStack
 
 
@@ -22,6 +22,7 @@ TOOL: Any = {
     "function": {
         "name": "get_weather",
         "description": "The weather of a city.",
+        "strict": True,
         "parameters": {
             "type": "object",
             "properties": {"city": {"type": "string", "maxLength": 20}},
@@ -128,7 +129,7 @@ def test_what_would_keep_state_is_refused_by_the_node(client: OpenPCC, field: An
 
 
 def test_a_model_nobody_serves_is_refused_before_anything_is_sent(client: OpenPCC):
-    with pytest.raises(DirectoryError, match="names no model"):
+    with pytest.raises(UnknownModelError, match="offers: demo"):
         client.chat.completions.create(model="another", messages=ASK)
 
 
