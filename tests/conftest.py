@@ -29,6 +29,11 @@ def shared() -> Path:
     return SHARED
 
 
+def pytest_make_parametrize_id(config, val, argname):
+    """Name bytes by their argument: many are drawn at random, and workers must agree on names."""
+    return f"{argname}-bytes" if isinstance(val, bytes) else None
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     report = yield

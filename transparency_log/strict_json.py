@@ -19,6 +19,10 @@ MAX_INTEGER = 2**53 - 1
 """The largest integer that every JSON reader keeps exact."""
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+"""JSON can spell what no UTF-8 can; such a text could not be hashed, shown or written again."""
+
+
 class StrictJSONError(ValueError):
     """The bytes are not the accepted spelling of a document. The text names member and cause."""
 
@@ -227,6 +231,10 @@ def _object(pairs: list[tuple[str, object]], name: str) -> dict[str, object]:
     members = dict(pairs)
     if len(members) != len(pairs):
         _refuse(f"{name}: a member is repeated")
+    for value in (*members, *members.values()):
+        for text in value if isinstance(value, list) else [value]:
+            if isinstance(text, str) and _SURROGATE.search(text):
+                _refuse(f"{name}: a text holds half a surrogate pair")
     return members
 
 

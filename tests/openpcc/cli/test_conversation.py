@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openpcc.cli.conversation import Outcome, read, receipt_json, request_body
-from openpcc.errors import ConfigurationError, GatewayError, OpenPCCError, TruncatedReplyError
+from openpcc.errors import ConfigurationError, EngineError, OpenPCCError, TruncatedReplyError
 
 
 def chunk(text: str | None = None, **members) -> str:
@@ -50,7 +50,7 @@ def test_a_refused_request_says_why():
 
 def test_a_failed_engine_is_named_by_its_code():
     error = {"error": {"message": "no", "code": "engine"}}
-    with pytest.raises(GatewayError) as caught:
+    with pytest.raises(EngineError) as caught:
         list(read(httpx.Response(502, json=error), Outcome(model="demo")))
     assert (caught.value.code, caught.value.status) == ("engine", 502)
 
