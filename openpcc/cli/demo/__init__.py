@@ -22,8 +22,7 @@ from openpcc.client import OpenPCC
 from openpcc.errors import ConfigurationError
 from openpcc.nodes import NodeView
 
-PROMPT = "What is a list in Python? Please mention the zebra-4711."
-CANARY = b"zebra-4711"
+PROMPT = "What is a list in Python?"
 VLLM_ON_CPU = (
     "--enforce-eager", "--dtype", "float32", "--max-model-len", "1024", "--max-num-seqs", "8",
     "--enable-auto-tool-choice", "--tool-call-parser", "hermes",
@@ -162,7 +161,7 @@ def show_parties(stack: DemoStack) -> None:
 
 
 def _found(stack: DemoStack, names: list[str]) -> str:
-    """Search the logs, databases and files of some parties for the prompt's canary."""
+    """Search the logs, databases and files of some parties for the prompt."""
     searched = 0
     for path in stack.folder.rglob("*"):
         mine = any(
@@ -170,7 +169,7 @@ def _found(stack: DemoStack, names: list[str]) -> str:
         )
         if mine and path.is_file():
             searched += 1
-            if CANARY in path.read_bytes():
+            if PROMPT.encode() in path.read_bytes():
                 raise DemoFailedError(f"the prompt stands in {path}")
     return f"no ({searched} files searched)"
 

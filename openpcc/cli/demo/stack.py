@@ -39,6 +39,8 @@ from transparency_log.status import Floors, StatusStatement
 MODEL = "demo"
 NODES = 2
 RELEASE_LIFE = 30 * 86400
+PROGRESS = 3.0
+"""Seconds between two words on what is waited for."""
 
 Say = Callable[[str], None]
 
@@ -279,16 +281,19 @@ class DemoStack:
         return int(answer["index"]), bytes.fromhex(answer["leaf_hash"])
 
     def _wait_ready(self) -> None:
-        """Wait for every program, the engines last."""
-        deadline = time.monotonic() + self.engine.patience
+        """Wait for every program, the engines last; say now and then what is waited for."""
+        began = told = time.monotonic()
         for program in self.programs.running:
             while program.control and not _is_ready(program.control):
+                now = time.monotonic()
                 if not program.alive():
                     raise ConfigurationError(f"{program.name} ended; see {program.log}")
-                if time.monotonic() > deadline:
+                if now - began > self.engine.patience:
                     raise ConfigurationError(f"{program.name} is not ready in time")
-                self._say(f"waiting for {program.name}")
-                time.sleep(0.2)
+                if now - told >= PROGRESS:
+                    told = now
+                    self._say(f"waiting for {program.name} ({now - began:.0f} s)")
+                time.sleep(0.1)
 
     def _write(self, name: str, text: str) -> Path:
         path = self.folder / name
