@@ -104,7 +104,9 @@ def test_a_slow_reader_holds_up_only_itself(engine):
 
 def test_a_full_queue_is_refused_at_once(launch):
     engine = launch("--max-active", "1", "--max-queued", "2")
-    waiting = [open_request(engine, LONG) for _ in range(3)]
+    waiting = [open_request(engine, LONG)]
+    until(lambda: engine.load()["active"] == 1)  # three at once could fill the queue before a turn
+    waiting += [open_request(engine, LONG) for _ in range(2)]
     until(lambda: engine.load() == {"status": "ok", "active": 1, "queued": 2})
     with engine.http() as client:
         answer = client.post("/v1/chat/completions", json=CHAT)
