@@ -11,8 +11,12 @@ STANDARDS = ROOT / ".." / "shared" / "vectors" / "standards"
 
 SETS = [
     "bhttp-rfc9292",
+    "c2sp-tlog",
+    "dsse-in-toto",
     "hpke-pq",
     "hpke-rfc9180",
+    "jcs-rfc8785",
+    "merkle-rfc6962",
     "ohttp-chunked",
     "ohttp-rfc9458",
     "sealing",

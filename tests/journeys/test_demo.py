@@ -1,0 +1,77 @@
+"""`openpcc demo` as a person runs it: it ends by itself, leaves nothing behind, and can stay up."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+DEMO = [str(Path(sys.executable).with_name("openpcc")), "demo"]
+
+
+def programs_below(folder: Path) -> list[str]:
+    """Every process that names a file of the demonstration on its command line."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = entry.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue  # it has just ended
+        if str(folder) in line:
+            found.append(line)
+    return found
+
+
+def test_the_demo_shows_trust_chat_parties_and_refusals_and_leaves_nothing(tmp_path: Path):
+    done = subprocess.run(
+        DEMO, capture_output=True, text=True, check=False, timeout=110,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for word in ("SIMULATED", "2 of 2 nodes trusted", "what each party saw", "refusals",
+                 "2.signature", "replayed", "TruncatedReplyError", "7.status"):  # fmt: skip
+        assert word in done.stdout
+    assert list(tmp_path.iterdir()) == []
+    assert programs_below(tmp_path) == []
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
+    process = subprocess.Popen(
+        [*DEMO, "--keep"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    yield process
+    process.kill()
+    process.wait()
+    if process.stdout:
+        process.stdout.close()
+
+
+def test_a_kept_demo_prints_base_url_and_key_and_ends_with_ctrl_c(
+    kept: "subprocess.Popen[str]", tmp_path: Path
+):
+    assert kept.stdout is not None
+    facts: dict[str, str] = {}
+    for line in kept.stdout:
+        if found := re.match(r"(configuration|base URL|API key) +(\S+)", line):
+            facts[found[1]] = found[2]
+        if line.startswith("stop with"):
+            break
+    assert Path(facts["configuration"]).is_file()
+    request = urllib.request.Request(
+        facts["base URL"] + "/models", headers={"authorization": f"Bearer {facts['API key']}"}
+    )
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(request, timeout=20) as answer:
+        assert json.load(answer)["data"][0]["id"] == "demo"
+    kept.send_signal(signal.SIGINT)
+    assert kept.wait(timeout=30) == 0
+    assert list(tmp_path.iterdir()) == []
+    assert programs_below(tmp_path) == []
