@@ -23,6 +23,7 @@ from gateway.config import ServerConfig, parse_address
 from gateway.errors import ConfigurationError, RefusedError
 from gateway.telemetry import Telemetry, configure_logging, log
 from openpcc.protocol import messages
+from transparency_log.server.bounded_http import BoundedHttpProtocol
 
 BACKLOG = 2048
 """Connections that may wait to be accepted."""
@@ -93,7 +94,7 @@ async def serve(program: Program, config: ServerConfig) -> None:
 def _server(app: object, config: ServerConfig, *, secure: bool) -> _Server:
     settings = uvicorn.Config(
         app,  # type: ignore[arg-type]
-        http="httptools",
+        http=BoundedHttpProtocol,
         ws="none",
         lifespan="off",
         log_config=None,

@@ -15,6 +15,7 @@ import uvicorn
 from node_image.agent.asgi import Receive, Scope, Send, refuse, respond
 from node_image.agent.errors import ConfigurationError
 from openpcc.protocol import messages
+from transparency_log.server.bounded_http import BoundedHttpProtocol
 
 BACKLOG = 2048
 """Connections that may wait to be accepted."""
@@ -33,7 +34,7 @@ class Server(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 app,  # type: ignore[arg-type]
-                http="httptools",
+                http=BoundedHttpProtocol,
                 ws="none",
                 lifespan="off",
                 log_config=None,

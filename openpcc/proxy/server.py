@@ -13,6 +13,7 @@ import uvicorn
 from openpcc.errors import ConfigurationError
 from openpcc.proxy.app import ProxyApp
 from openpcc.proxy.listen import TLS
+from transparency_log.server.bounded_http import BoundedHttpProtocol
 
 DRAIN = 3
 """Seconds that open streams get after a signal; then they are cut, visibly."""
@@ -69,7 +70,7 @@ def _settings(app: ProxyApp, tls: TLS | None) -> uvicorn.Config:
     logging.getLogger("uvicorn.error").addFilter(_TYPE_ONLY)
     settings = uvicorn.Config(
         app,
-        http="httptools",
+        http=BoundedHttpProtocol,
         ws="none",
         lifespan="off",
         log_config=None,

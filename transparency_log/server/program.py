@@ -24,6 +24,7 @@ import uvicorn
 
 from transparency_log.errors import ConfigurationError, LogError
 from transparency_log.server.asgi import Receive, Scope, Send
+from transparency_log.server.bounded_http import BoundedHttpProtocol
 from transparency_log.server.secret_files import SEED_SIZE, read_seed
 
 GRACE = 1
@@ -144,11 +145,14 @@ def _serve(program: Program, config: Path) -> int:
     server = _Server(
         uvicorn.Config(
             app,
+            http=BoundedHttpProtocol,
+            ws="none",
             log_config=None,
             log_level="error",
             access_log=False,
             lifespan="on",
             server_header=False,
+            proxy_headers=False,
             timeout_graceful_shutdown=GRACE,
         )
     )
