@@ -28,6 +28,9 @@ from openpcc.protocol import bhttp, messages
 MIRROR_AGE = 1.5
 """Seconds: the gateway copies the log's checkpoint for one, and a client asks the gateway."""
 
+CUT_AFTER = 24576
+"""Bytes: more than one OHTTP chunk, so that something authentic has arrived before the cut."""
+
 QUESTION = {"model": MODEL, "messages": [{"role": "user", "content": "Say hello."}]}
 
 
@@ -116,8 +119,8 @@ def cut_stream(stack: DemoStack) -> Refusal:
     try:
         with OpenPCC(stack.write_client("cut", cutter.url)) as client:
             client.transport.book.refresh(clock.now())
-            cutter.arm(4096)
-            body = QUESTION | {"stream": True, "max_tokens": 256}
+            cutter.arm(CUT_AFTER)
+            body = QUESTION | {"stream": True, "max_tokens": 256, "ignore_eos": True}
             with client.http.stream("POST", "/v1/chat/completions", json=body) as response:
                 for piece in response.iter_raw():
                     delivered += len(piece)
