@@ -13,40 +13,89 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+Value = TypeVar("Value")
+
+LOAD_BEFORE = os.getloadavg()
+"""Load when the script began: what others do to this machine, before we add to it."""
+
+
+def interleave(
+    ways: Mapping[str, Callable[[], Value]], *, rounds: int, warm_up: int = 5
+) -> dict[str, list[Value]]:
+    """Call each way `rounds` times, in turns; what they gave, in order. Warming up is not kept."""
+    for _ in range(warm_up):
+        for way in ways.values():
+            way()
+    given: dict[str, list[Value]] = {name: [] for name in ways}
+    names = list(ways)
+    for turn in range(rounds):
+        start = turn % len(names)
+        for name in names[start:] + names[:start]:
+            given[name].append(ways[name]())
+    return given
 
 
 def compare(
     ways: Mapping[str, Callable[[], object]], *, rounds: int, warm_up: int = 5
 ) -> dict[str, list[float]]:
     """Time each way `rounds` times, in turns; seconds, in the order measured."""
-    for _ in range(warm_up):
-        for way in ways.values():
-            way()
-    samples: dict[str, list[float]] = {name: [] for name in ways}
-    names = list(ways)
-    for turn in range(rounds):
-        start = turn % len(names)
-        for name in names[start:] + names[:start]:
-            began = time.perf_counter()
-            ways[name]()
-            samples[name].append(time.perf_counter() - began)
-    return samples
+    timed = {name: _timed(way) for name, way in ways.items()}
+    return interleave(timed, rounds=rounds, warm_up=warm_up)
 
 
-def report(title: str, samples: Mapping[str, list[float]], *, unit: str, scale: float) -> str:
-    """Write one JSON object: figures per way, and the machine they were measured on."""
-    rows = {}
-    for name, values in samples.items():
-        scaled = sorted(value * scale for value in values)
-        rows[name] = {
-            "median": round(statistics.median(scaled), 4),
-            "p10": round(scaled[len(scaled) // 10], 4),
-            "p90": round(scaled[len(scaled) * 9 // 10], 4),
-            "rounds": len(scaled),
-        }
-    machine = {
+def report(
+    title: str,
+    samples: Mapping[str, list[float]],
+    *,
+    unit: str,
+    scale: float,
+    derived: Mapping[str, object] | None = None,
+) -> str:
+    """Write one JSON object: figures per way, what follows from them, and the machine."""
+    document: dict[str, object] = {
+        "title": title,
+        "unit": unit,
+        "results": {name: _row(values, scale) for name, values in samples.items()},
+    }
+    if derived:
+        document["derived"] = dict(derived)
+    document["machine"] = {
         "python": platform.python_version(),
         "cores": os.cpu_count(),
+        "load_before": [round(value, 2) for value in LOAD_BEFORE],
         "load": [round(value, 2) for value in os.getloadavg()],
     }
-    return json.dumps({"title": title, "unit": unit, "results": rows, "machine": machine}, indent=1)
+    return json.dumps(document, indent=1)
+
+
+def paired(samples: Mapping[str, list[float]], way: str, baseline: str) -> list[float]:
+    """Give the difference of each round: what stood side by side is compared side by side."""
+    return [one - other for one, other in zip(samples[way], samples[baseline], strict=True)]
+
+
+def cpu_seconds(pid: int) -> float:
+    """Give the processor time of a process and its threads, to the nanosecond (Linux)."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+
+
+def _timed(way: Callable[[], object]) -> Callable[[], float]:
+    def run() -> float:
+        began = time.perf_counter()
+        way()
+        return time.perf_counter() - began
+
+    return run
+
+
+def _row(values: list[float], scale: float) -> dict[str, float]:
+    scaled = sorted(value * scale for value in values)
+    return {
+        "median": round(statistics.median(scaled), 4),
+        "p10": round(scaled[len(scaled) // 10], 4),
+        "p90": round(scaled[len(scaled) * 9 // 10], 4),
+        "rounds": len(scaled),
+    }
