@@ -7,11 +7,14 @@ type or a missing file is a `ConfigurationError` that names the thing and the re
 import base64
 import binascii
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Never, cast
+from urllib.parse import urlsplit
+from urllib.parse import urlsplit
 
 from attestation.errors import AttestationError
 from attestation.policy import AppraisalPolicy
@@ -24,8 +27,18 @@ from transparency_log.witness_policy import LogPolicy, Witness
 MAX_FILE = 2**20
 """Bytes of a configuration or policy file; more is not read."""
 
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+"""Hosts to which plain HTTP may go: it does not leave the machine."""
+
 SUITES = {"x-wing": hpke.KEM_XWING, "x25519": hpke.KEM_X25519}
 """Names a policy may list, in its order of preference."""
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+"""Hosts that plain http may go to: nothing leaves the machine."""
+
+_RELAY = re.compile(
+    r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*", re.ASCII
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,8 +218,14 @@ def read_toml(path: Path, what: str) -> dict[str, object]:
 
 def _relay(table: Table) -> str:
     relay = table.text("relay").rstrip("/")
-    loopback = relay.startswith(("http://127.0.0.1:", "http://localhost:", "http://[::1]:"))
-    if not relay.startswith("https://") and not loopback:
+    try:
+        parts = urlsplit(relay)
+        bare = parts.port is None or parts.port > 0
+    except ValueError:
+        parts, bare = urlsplit(""), False
+    loopback = parts.scheme == "http" and parts.hostname in LOOPBACK
+    extra = parts.username or parts.password or parts.query or parts.fragment
+    if not bare or extra or not parts.hostname or not (parts.scheme == "https" or loopback):
         raise ConfigurationError(
             f"{table.name}: 'relay' must be an https URL (http only on a loopback address)"
         )

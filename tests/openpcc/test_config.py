@@ -1,0 +1,113 @@
+"""Configuration and policy: every mistake is one error that names the thing and the remedy."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from openpcc.config import ClientConfig, ClientPolicy, default_path
+from openpcc.errors import ConfigurationError
+from openpcc.protocol import hpke
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "formats.md").read_text()
+POLICY, CONFIG = (
+    re.search(rf"^```toml {name}\n(.*?)^```", PAGE, re.M | re.S)[1]  # type: ignore[index]
+    for name in ("policy", "client-config")
+)
+
+
+def write(folder: Path, policy: str = POLICY, config: str = CONFIG) -> Path:
+    (folder / "policy.toml").write_text(policy)
+    (folder / "client.toml").write_text(config)
+    return folder / "client.toml"
+
+
+def test_the_documented_files_are_read(tmp_path: Path):
+    config = ClientConfig.load(write(tmp_path))
+    assert config.relay == "https://relay.example"
+    assert config.state == tmp_path / "state"
+    assert config.policy.kems == (hpke.KEM_XWING,)
+    assert config.policy.log.quorum == 2
+
+
+def test_x_wing_is_the_only_suite_unless_another_is_named(tmp_path: Path):
+    policy = POLICY.replace('suites = ["x-wing"]', "")
+    assert ClientConfig.load(write(tmp_path, policy)).policy.kems == (hpke.KEM_XWING,)
+    both = POLICY.replace('["x-wing"]', '["x25519", "x-wing"]')
+    assert ClientConfig.load(write(tmp_path, both)).policy.kems == (
+        hpke.KEM_X25519,
+        hpke.KEM_XWING,
+    )
+
+
+BROKEN_POLICY = {
+    "an unknown key": ("[attestation]", "surprise = 1\n[attestation]", "surprise"),
+    "an unknown key in the log": ("quorum = 2", "quorum = 2\nfork = true", "fork"),
+    "another version": ("version = 1", "version = 2", "version"),
+    "no service": ('service = "demo.example"', "", "service"),
+    "an unknown suite": ('["x-wing"]', '["rot13"]', "suites"),
+    "no suite": ('["x-wing"]', "[]", "suites"),
+    "simulated beside a real platform": ('["simulated"]', '["simulated", "tdx"]', "platforms"),
+    "an unknown platform": ('platforms = ["simulated"]', 'platforms = ["abacus"]', "abacus"),
+    "a quorum nobody can meet": ("quorum = 2", "quorum = 3", "quorum"),
+    "a quorum of nobody": ("quorum = 2", "quorum = 0", "quorum"),
+    "a threshold nobody can meet": ("threshold = 1", "threshold = 2", "threshold"),
+    "no release signers": ("[signers.release]", "[signers.other]", "release"),
+    "a key that is none": ('keys = ["', 'keys = ["!', "base64"),
+    "an epoch of two days": ("maximum_epoch = 86400", "maximum_epoch = 172800", "maximum_epoch"),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "named"), BROKEN_POLICY.values(), ids=list(BROKEN_POLICY))
+def test_a_wrong_policy_is_refused_by_name(tmp_path: Path, old: str, new: str, named: str):
+    assert old in POLICY
+    with pytest.raises(ConfigurationError, match=named) as caught:
+        ClientConfig.load(write(tmp_path, POLICY.replace(old, new, 1)))
+    assert "\n" not in str(caught.value)
+
+
+def test_one_key_for_two_kinds_of_entries_is_refused(tmp_path: Path):
+    keys = re.findall(r'^keys = \["(.*)"\]', POLICY, re.M)
+    with pytest.raises(ConfigurationError, match="two kinds"):
+        ClientConfig.load(write(tmp_path, POLICY.replace(keys[2], keys[0])))
+
+
+@pytest.mark.parametrize(
+    "relay",
+    ["http://relay.example", "ftp://relay.example", "http://127.0.0.1.evil.example:80",
+     "http://localhost.evil.example:80", "http://127.0.0.1:80@evil.example",
+     "https://user:pass@relay.example", "https://relay.example?x=1", "https://", "http://[::1"],
+)  # fmt: skip
+def test_a_relay_in_plain_text_is_refused_unless_on_loopback(tmp_path: Path, relay: str):
+    with pytest.raises(ConfigurationError, match="relay"):
+        ClientConfig.load(write(tmp_path, config=CONFIG.replace("https://relay.example", relay)))
+
+
+@pytest.mark.parametrize("relay", ["http://127.0.0.1:8000", "http://[::1]:8000"])
+def test_a_relay_on_loopback_may_be_plain(tmp_path: Path, relay: str):
+    config = CONFIG.replace("https://relay.example", relay)
+    assert ClientConfig.load(write(tmp_path, config=config)).relay == relay
+
+
+def test_a_missing_file_is_named_with_the_remedy(tmp_path: Path):
+    with pytest.raises(ConfigurationError, match=r"absent\.toml.*cannot read"):
+        ClientConfig.load(tmp_path / "absent.toml")
+    path = write(tmp_path)
+    (tmp_path / "policy.toml").unlink()
+    with pytest.raises(ConfigurationError, match=r"policy\.toml"):
+        ClientConfig.load(path)
+
+
+@pytest.mark.parametrize("data", [b"\xff", b"= 1", b"a" * (2**20 + 1)])
+def test_bytes_that_are_no_toml_are_refused(tmp_path: Path, data: bytes):
+    (tmp_path / "policy.toml").write_bytes(data)
+    with pytest.raises(ConfigurationError, match=r"policy\.toml"):
+        ClientPolicy.load(tmp_path / "policy.toml")
+
+
+def test_the_environment_names_the_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setenv("OPENPCC_CONFIG", str(tmp_path / "mine.toml"))
+    assert default_path() == tmp_path / "mine.toml"
+    monkeypatch.delenv("OPENPCC_CONFIG")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert default_path() == tmp_path / "openpcc" / "client.toml"
