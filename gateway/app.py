@@ -43,7 +43,7 @@ from openpcc.protocol.sealing import NO_TOKENS, Header, Prefix, check_header
 
 
 class Buffered:
-    """Bytes of requests that are held at one time, within a bound."""
+    """Bytes of requests and of files on their way that are held at one time, within a bound."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -88,7 +88,7 @@ class Gateway:
                     await self._exchange(scope, receive, send)
             case "GET", "/ohttp-keys":
                 self.telemetry.request("keys", "ok")
-                await asgi.respond(send, 200, messages.OHTTP_KEYS, self.keys.published)
+                await asgi.respond(send, 200, messages.OHTTP_KEYS, self.replica.ohttp_keys)
             case _, "/" | "/ohttp-keys":
                 await self._refuse_openly(send, RefusedError("method"))
             case _:
@@ -99,7 +99,7 @@ class Gateway:
         try:
             opened = await self._decapsulate(scope, receive, held)  # 1
             async with asgi.cancelled_by(asgi.gone(receive)):
-                await self._answer(opened, Reply(opened.context, send))
+                await self._answer(opened, Reply(opened.context, send), held)
         except KeyRefusedError:
             self.telemetry.request("exchange", "ohttp-key")
             await asgi.respond(send, 422, PROBLEM, KEY_PROBLEM)
@@ -123,12 +123,13 @@ class Gateway:
             decapsulation.feed(part)
         return decapsulation.finish()
 
-    async def _answer(self, opened: Opened, reply: Reply) -> None:
+    async def _answer(self, opened: Opened, reply: Reply, held: "Held") -> None:
         """Answer inside the encapsulation; what breaks after its start is cut, not ended."""
         route = Route()
         try:
             await self.replay.add(opened.entry)  # 2
-            await self._route(bhttp.decode_request(opened.message), reply, route)  # 3
+            request = bhttp.decode_request(opened.message)
+            await self._route(request, reply, route, held)  # 3
             code = "ok"
         except BrokenReplyError:
             code = "upstream"
@@ -139,7 +140,9 @@ class Gateway:
                 await reply.refuse(refused)
         self.telemetry.request(route.name, code)
 
-    async def _route(self, request: bhttp.Request, reply: Reply, route: "Route") -> None:
+    async def _route(
+        self, request: bhttp.Request, reply: Reply, route: "Route", held: "Held"
+    ) -> None:
         if (request.scheme, request.authority) != ("https", self.service):
             raise RefusedError("not-found")
         if request.path == "/sealed":
@@ -154,7 +157,9 @@ class Gateway:
         file = self.origins.find(request.path, sequence=self.replica.publication.sequence)
         route.name = file.route
         _require(request, "GET")
-        return await reply.whole(200, file.kind, await self.mirror.get(file))
+        content = await self.mirror.get(file)
+        held.take(len(content))  # for as long as the client takes to read it
+        return await reply.whole(200, file.kind, content)
 
     async def _sealed(self, request: bhttp.Request, reply: Reply) -> None:
         if bhttp.get(request.headers, "content-type") != messages.SEALED_REQUEST:

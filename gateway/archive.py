@@ -10,6 +10,7 @@ from pathlib import Path
 from gateway.config import read_bounded
 from gateway.errors import ChainError, ConfigurationError
 from gateway.mirror import MAX_EVIDENCE
+from transparency_log.server.durable import write_file
 
 RETENTION = 90 * 86400
 """Seconds a bundle is kept after it was last listed."""
@@ -37,9 +38,7 @@ class Archive:
         path = self._folder / leaf.hex()
         try:
             if not path.exists():
-                fresh = path.with_suffix(".new")
-                fresh.write_bytes(bundle)
-                fresh.replace(path)
+                write_file(path, bundle)
             os.utime(path, (now, now))
         except OSError as error:
             raise ChainError(f"{path}: {error.strerror}; no bundle is listed unarchived") from error

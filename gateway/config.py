@@ -86,7 +86,8 @@ class GatewayConfig(ServerConfig):
 
     # Name of the service: the authority of every request inside OHTTP.
     service: str
-    # Private OHTTP key files (`openpcc-gateway keys`). The first is published, all are accepted.
+    # Private OHTTP key files (`openpcc-gateway keys`). All are accepted; the publisher says which
+    # pair is published, and a gateway that has not got it is not ready.
     ohttp_keys: tuple[Path, ...]
     # Where the publisher serves the publication, directories and bundles.
     publisher: str

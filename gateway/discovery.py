@@ -29,6 +29,9 @@ KEY_MARGIN = 120
 FRESH = 60.0
 """Seconds after its last answer that a node is still listed: one lost round must not unlist it."""
 
+MAX_MODELS = 8
+"""Models of one node: a service entry has room for a few hundred in all."""
+
 PARALLEL = 32
 """Nodes asked at one time."""
 
@@ -81,6 +84,8 @@ def read_evidence(url: str, bundle: bytes, machine: str) -> Evidence:
     except (MalformedEvidenceError, StrictJSONError, ProtocolError) as error:
         raise UpstreamError(f"the node sent no evidence: {error}") from error
     models = tuple(dict.fromkeys(names))
+    if len(models) > MAX_MODELS:
+        raise UpstreamError("the node lists more models than one node may")
     return Evidence(url=url, bundle=bundle, leaf=leaf, models=models, not_after=keys.not_after)
 
 
@@ -91,7 +96,7 @@ class Discovery:
         """Know no evidence yet; `clock` gives monotonic seconds."""
         self._outbound = outbound
         self._clock = clock
-        self._nodes = {url: _Node() for url in urls}
+        self._nodes = {url: _Node(number) for number, url in enumerate(urls)}
         self._slots = asyncio.Semaphore(PARALLEL)
 
     async def round(self, *, beacon: bytes, endorsements: bytes | None) -> None:
@@ -128,7 +133,7 @@ class Discovery:
             except UpstreamError as error:
                 node.given.clear()  # it may have restarted: everything is put again
                 if not node.failing:
-                    log("node-without-evidence", node=url, code=type(error).__name__)
+                    log("node-without-evidence", node=node.number, code=type(error).__name__)
                 node.failing = True
 
     async def _put(self, node: "_Node", url: str, body: bytes, kind: str) -> None:
@@ -158,7 +163,8 @@ class Discovery:
 class _Node:
     """What is known of one node."""
 
-    def __init__(self) -> None:
+    def __init__(self, number: int) -> None:
+        self.number = number
         self.evidence: Evidence | None = None
         self.seen = float("-inf")
         self.failing = False

@@ -10,8 +10,9 @@ Leaving the block closes the connection to the node, which is how a client's dep
 What a node says in an error document is reduced to a known code.
 """
 
+import asyncio
 import io
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -25,6 +26,9 @@ from openpcc.protocol import messages
 
 HEADERS = {"content-type": messages.SEALED_REQUEST}
 """All headers of a request to a node."""
+
+ERROR_TIME = 10.0
+"""Seconds a node has for an error document: a dripped one would hold the request's bytes."""
 
 COPIED_WHOLE = 1 << 19
 """Bytes up to which a body goes to the transport in one piece; larger ones go in parts."""
@@ -48,8 +52,10 @@ class Forwarder:
         self._telemetry = telemetry
 
     @asynccontextmanager
-    async def reply(self, candidates: Sequence[str], body: bytes) -> AsyncIterator["NodeReply"]:
+    async def reply(self, candidates: Mapping[str, int], body: bytes) -> AsyncIterator["NodeReply"]:
         """Give the reply of the first candidate that takes the request.
+
+        Candidates are URLs with the numbers that stand for them in log lines.
 
         Raises:
             RefusedError: none took it; the code is the last one's.
@@ -58,7 +64,7 @@ class Forwarder:
         for url in self._loads.order(candidates):
             async with AsyncExitStack() as stack:
                 attempt = await self._attempt(stack, url, body)
-                self._report(url, attempt.outcome)
+                self._report(url, candidates[url], attempt.outcome)
                 if attempt.response is not None:
                     yield NodeReply(attempt.response)
                     return
@@ -88,11 +94,12 @@ class Forwarder:
             return Attempt(outcome=Outcome.REFUSED, code="upstream")
         return await _read(response)
 
-    def _report(self, url: str, outcome: Outcome) -> None:
+    def _report(self, url: str, number: int, outcome: Outcome) -> None:
+        failed = outcome in (Outcome.NO_CONNECTION, Outcome.LOST)
+        if failed and not self._loads.failing(url):  # a line per failure, not one per request
+            log("node-failed", node=number, code=outcome.value)
         self._loads.report(url, outcome)
         self._telemetry.attempt(outcome.value)
-        if outcome in (Outcome.NO_CONNECTION, Outcome.LOST):
-            log("node-failed", node=url, code=outcome.value)
 
 
 class NodeReply:
@@ -129,7 +136,8 @@ async def _read(response: aiohttp.ClientResponse) -> Attempt:
             return Attempt(outcome=Outcome.REFUSED, code="upstream")
         return Attempt(outcome=Outcome.TAKEN, response=response)
     try:
-        code = messages.decode_error(await read_bounded(response, messages.MAX_ERROR))
-    except (UpstreamError, aiohttp.ClientError, OSError):
+        async with asyncio.timeout(ERROR_TIME):
+            code = messages.decode_error(await read_bounded(response, messages.MAX_ERROR))
+    except (UpstreamError, aiohttp.ClientError, OSError):  # TimeoutError is an OSError
         code = None  # an error that cannot be read is an answer all the same
     return Attempt(outcome=judge(response.status, code), code=code)

@@ -4,9 +4,12 @@
      "keys": [{"key_id": 20, "kem": "x-wing", "private": "…"},
               {"key_id": 21, "kem": "x25519", "private": "…"}]}
 
-X-Wing comes first, so that clients that know it take it. To rotate, make another pair in another
-folder and name it first in the gateways' configuration: the first pair is published, every named
-one is accepted. Take the old one out after two windows, when no valid service entry names it.
+X-Wing comes first, so that clients that know it take it. Every pair that a gateway's configuration
+names is accepted. The one it publishes is the one whose public file the publisher has, because the
+service entry names that one's digest (`replica`); until the publisher was asked, the first. To
+rotate, make another pair in another folder, name it in every gateway's configuration beside the old
+one, then give the publisher its public file. Take the old one out after two windows, when no valid
+service entry names it.
 """
 
 import os
@@ -42,10 +45,10 @@ ALGORITHMS = ((0x0001, 0x0002), (0x0001, 0x0001))
 
 @dataclass(frozen=True, kw_only=True)
 class KeyRing:
-    """Every accepted key by its id, and the collection that is published."""
+    """Every accepted key by its id, and the public file of each pair."""
 
     accepted: dict[int, GatewayKey]
-    published: bytes
+    public: tuple[bytes, ...]
 
 
 def generate(folder: Path, *, now: int) -> None:
@@ -66,7 +69,7 @@ def generate(folder: Path, *, now: int) -> None:
 
 
 def load(paths: tuple[Path, ...]) -> KeyRing:
-    """Read key files; the first is published, all are accepted.
+    """Read key files; all are accepted.
 
     Raises:
         ConfigurationError: a file is missing or not a key file, or two keys share an id.
@@ -76,7 +79,8 @@ def load(paths: tuple[Path, ...]) -> KeyRing:
     accepted = {key.config.key_id: key for key in keys}
     if len(accepted) != len(keys):
         raise ConfigurationError("ohttp_keys: two keys have one id; make the newer pair again")
-    return KeyRing(accepted=accepted, published=encode_configs(key.config for key in pairs[0]))
+    public = tuple(encode_configs(key.config for key in pair) for pair in pairs)
+    return KeyRing(accepted=accepted, public=public)
 
 
 def write_new(path: Path, data: bytes, *, mode: int) -> None:

@@ -38,6 +38,7 @@ class GatewayProgram:
     def __init__(self, config: GatewayConfig) -> None:
         """Read the keys and put the parts together."""
         self.telemetry = Telemetry("gateway")
+        self._keys = keys.load(config.ohttp_keys)
         self._outbound = Outbound(
             connect_timeout=config.connect_timeout,
             reply_timeout=config.reply_timeout,
@@ -47,6 +48,7 @@ class GatewayProgram:
         self._replica = Replica(
             publisher=config.publisher,
             service=config.service,
+            public_keys=self._keys.public,
             poll=config.poll,
             outbound=self._outbound,
             telemetry=self.telemetry,
@@ -59,7 +61,7 @@ class GatewayProgram:
         self.telemetry.replay_entries.set_function(lambda: len(replay))
         return Gateway(
             service=config.service,
-            keys=keys.load(config.ohttp_keys),
+            keys=self._keys,
             max_request=config.max_request,
             replay=replay,
             replica=self._replica,
@@ -76,7 +78,7 @@ class GatewayProgram:
         await self._app(scope, receive, send)
 
     def ready(self) -> bool:
-        """Say whether there is a valid publication."""
+        """Say whether there is a valid publication, with OHTTP keys of ours."""
         return self._replica.ready()
 
     @asynccontextmanager

@@ -30,6 +30,16 @@ MAX_KEPT = 4 << 20
 CHECKPOINT_LIFETIME = 1.0
 """Seconds a checkpoint is kept."""
 
+LIFETIME = 600.0
+"""Seconds a file that never changes is kept. It would do for ever; but a wrong copy that an origin
+gave once (an error page with status 200) must not stay wrong until the next restart."""
+
+DIRECTORY_LIFETIME = 30.0
+"""Seconds a directory is kept, for the same reason."""
+
+ENTRY = 512
+"""Bytes counted for a copy beside its content: empty files are memory, too."""
+
 _DIRECTORY = re.compile(r"/directory/[0-9a-f]{64}/(?:0|[1-9][0-9]{0,7})", re.ASCII)
 _BUNDLE = re.compile(r"/bundle/[0-9a-f]{64}", re.ASCII)
 
@@ -44,7 +54,7 @@ class File:
         url: where it is.
         kind: its media type.
         limit: bytes it may have.
-        lifetime: seconds that a copy holds; None means that the file never changes.
+        lifetime: seconds that a copy holds.
     """
 
     route: str
@@ -52,7 +62,7 @@ class File:
     url: str
     kind: str
     limit: int
-    lifetime: float | None = None
+    lifetime: float = LIFETIME
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +85,7 @@ class Origins:
                 url=f"{self.publisher}{path}",
                 kind=messages.JSON,
                 limit=MAX_SHARD,
+                lifetime=DIRECTORY_LIFETIME,
             )
         if _BUNDLE.fullmatch(path):
             return File(
@@ -95,9 +106,9 @@ class Origins:
             parse_path(path)
         except MalformedTileError as error:
             raise RefusedError("not-found") from error
-        return self._log(path, messages.OCTETS, MAX_BUNDLE, None)
+        return self._log(path, messages.OCTETS, MAX_BUNDLE, LIFETIME)
 
-    def _log(self, path: str, kind: str, limit: int, lifetime: float | None) -> File:
+    def _log(self, path: str, kind: str, limit: int, lifetime: float) -> File:
         url = f"{self.log}/{path}"
         return File(
             route="log", key=f"/log/{path}", url=url, kind=kind, limit=limit, lifetime=lifetime
@@ -111,7 +122,7 @@ class Mirror:
         self._outbound = outbound
         self._max_cached = max_cached
         self._clock = clock
-        self._kept: OrderedDict[str, tuple[bytes, float | None]] = OrderedDict()
+        self._kept: OrderedDict[str, tuple[bytes, float]] = OrderedDict()
         self._size = 0
         self._fetching: dict[str, asyncio.Future[bytes]] = {}
 
@@ -143,26 +154,25 @@ class Mirror:
             raise RefusedError("not-found")
         if answer.status != 200:
             raise UpstreamError("the origin of a public file refused it")
-        expiry = None if file.lifetime is None else self._clock() + file.lifetime
-        self._keep(file.key, answer.body, expiry)
+        self._keep(file.key, answer.body, self._clock() + file.lifetime)
         return answer.body
 
     def _lookup(self, key: str) -> bytes | None:
-        data, expiry = self._kept.get(key, (None, None))
-        if data is None or (expiry is not None and expiry <= self._clock()):
+        data, expiry = self._kept.get(key, (None, 0.0))
+        if data is None or expiry <= self._clock():
             return None
         self._kept.move_to_end(key)
         return data
 
-    def _keep(self, key: str, data: bytes, expiry: float | None) -> None:
-        if len(data) > min(MAX_KEPT, self._max_cached):
+    def _keep(self, key: str, data: bytes, expiry: float) -> None:
+        if len(data) > min(MAX_KEPT, self._max_cached - ENTRY):
             return
         self._drop(key)
         self._kept[key] = (data, expiry)
-        self._size += len(data)
+        self._size += len(data) + ENTRY
         while self._size > self._max_cached:
             self._drop(next(iter(self._kept)))
 
     def _drop(self, key: str) -> None:
         if key in self._kept:
-            self._size -= len(self._kept.pop(key)[0])
+            self._size -= len(self._kept.pop(key)[0]) + ENTRY

@@ -20,12 +20,12 @@ from gateway import chain
 from gateway.archive import Archive
 from gateway.chain import ChainState, Head
 from gateway.config import PublisherConfig
-from gateway.discovery import Discovery
+from gateway.discovery import Discovery, Evidence
 from gateway.errors import ChainError, UpstreamError
 from gateway.log_reader import LogReader
 from gateway.publication import Publication, PublishedModel, PublishedNode
 from gateway.telemetry import Telemetry, log
-from gateway.window import VALIDITY, Listing, Window, grid, live_keys
+from gateway.window import VALIDITY, Listing, Window, grid, live_keys, sole_owners
 from transparency_log.entry import (
     EntrySigners,
     Service,
@@ -98,11 +98,15 @@ class Publisher:
             task.cancel()
 
     async def _run(self) -> None:
+        reachable = True
         while True:
             try:
                 await self.round()
+                reachable = True
             except UpstreamError:
-                log("log-unreachable")
+                if reachable:
+                    log("log-unreachable")
+                reachable = False
             except ChainError as error:
                 log("publishing-stopped", code=type(error).__name__)
                 return
@@ -121,9 +125,8 @@ class Publisher:
         if not caught_up:
             return
         if self._state.pending is not None:
-            await (
-                self._submit()
-            )  # of this window, or left by a crash: its place must be known first
+            # Of this window, or left by a crash: its place must be known first.
+            await self._submit()
         if self._due():
             await self._publish()
 
@@ -167,16 +170,20 @@ class Publisher:
 
     def _due(self) -> bool:
         head, now = self._state.head, self._clock()
-        if self.window is not None and head is not None and head.not_before >= grid(now):
+        # Not `>=`: a clock that was ahead once must not stop the service until it is that late.
+        if self.window is not None and head is not None and head.not_before == grid(now):
             return False
-        if self._state.status is None or not self._discovery.listed(now):
+        if self._state.status is None or not self._listed(now):
             return False
         waited = self._monotonic() - self._started >= self._config.wait
         return waited or self._discovery.complete(now)
 
+    def _listed(self, now: float) -> list[Evidence]:
+        return sole_owners(self._discovery.listed(now), self._state.keys)
+
     async def _publish(self) -> None:
         now = self._clock()
-        listing = Listing.of(self._discovery.listed(now), self._state.slots, not_before=grid(now))
+        listing = Listing.of(self._listed(now), self._state.slots, not_before=grid(now))
         await asyncio.to_thread(self._keep, listing, int(now))  # 2
         entry = self._sign(listing)  # 3
         self._submitting = listing
@@ -261,7 +268,13 @@ class Publisher:
 
     def _pending(self) -> Service | None:
         entry = self._state.pending
-        return None if entry is None else verify_service(entry, self._own)
+        try:
+            return None if entry is None else verify_service(entry, self._own)
+        except (MalformedError, UntrustedError) as error:
+            raise ChainError(
+                "the pending entry is not signed by the configured service key; "
+                "put it into the log with the key that signed it"
+            ) from error
 
     async def _store(self, state: ChainState) -> None:
         if state != self._state:

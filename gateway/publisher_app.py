@@ -93,7 +93,7 @@ class PublisherProgram:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        route = scope["path"].split("/", 2)[1]
+        route = scope["path"].removeprefix("/").split("/", 1)[0]
         try:
             if scope["method"] != "GET":
                 raise RefusedError("method")

@@ -1,4 +1,8 @@
-"""A gateway's copy of the publication, kept fresh by polling. Replicas read, they never sign."""
+"""A gateway's copy of the publication, kept fresh by polling. Replicas read, they never sign.
+
+The service entry names the digest of the publisher's OHTTP key file, and clients refuse any other.
+So a gateway publishes the pair that the publisher has; one that has not got this pair is not ready.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -9,6 +13,9 @@ from gateway.outbound import Outbound
 from gateway.publication import MAX_PUBLICATION, Publication
 from gateway.routing import Routes
 from gateway.telemetry import Telemetry, log
+
+MAX_KEYS = 1 << 16
+"""Bytes of the public OHTTP file."""
 
 FETCH_TIME = 10.0
 """Seconds a publication may take to arrive."""
@@ -22,14 +29,22 @@ class Replica:
         *,
         publisher: str,
         service: str,
+        public_keys: tuple[bytes, ...],
         poll: float,
         outbound: Outbound,
         telemetry: Telemetry,
         clock: Callable[[], float],
     ) -> None:
-        """Read from `publisher` every `poll` seconds; `clock` gives Unix seconds."""
-        self._url = f"{publisher}/publication"
+        """Read from `publisher` every `poll` seconds; `clock` gives Unix seconds.
+
+        `public_keys` are the public files of the pairs this gateway can open requests with.
+        """
+        self._publisher = publisher
         self._service = service
+        self._public_keys = public_keys
+        self._keys: bytes | None = None
+        self._agreed = False
+        self._differing = b""
         self._poll = poll
         self._outbound = outbound
         self._telemetry = telemetry
@@ -50,9 +65,18 @@ class Replica:
             raise RefusedError("not-ready")
         return found
 
+    @property
+    def ohttp_keys(self) -> bytes:
+        """Give the public file of the pair that the publisher has; before it was asked the first's.
+
+        While the publisher has a pair that is not ours, the last one that was.
+        """
+        return self._public_keys[0] if self._keys is None else self._keys
+
     def ready(self) -> bool:
-        """Say whether there is a publication that has not run out."""
-        return self._publication is not None and self._publication.not_after > self._clock()
+        """Say whether there is a publication that has not run out, and its OHTTP keys are ours."""
+        found = self._publication
+        return self._agreed and found is not None and found.not_after > self._clock()
 
     @asynccontextmanager
     async def polling(self) -> AsyncIterator[None]:
@@ -75,17 +99,25 @@ class Replica:
             await asyncio.sleep(self._poll)
 
     async def refresh(self) -> None:
-        """Fetch the publication if it has changed.
+        """Fetch the publication if it has changed, and see which OHTTP keys are to be published.
 
         Raises:
             UpstreamError: the publisher did not answer, or for another service.
         """
+        if await self._refresh_publication() or not self._agreed:
+            await self._compare_keys()
+
+    async def _refresh_publication(self) -> bool:
         headers = {} if self._tag is None else {"if-none-match": self._tag}
         answer = await self._outbound.fetch(
-            "GET", self._url, limit=MAX_PUBLICATION, within=FETCH_TIME, headers=headers
+            "GET",
+            f"{self._publisher}/publication",
+            limit=MAX_PUBLICATION,
+            within=FETCH_TIME,
+            headers=headers,
         )
         if answer.status == 304:
-            return
+            return False
         if answer.status != 200:
             raise UpstreamError("the publisher has no publication yet")
         publication = Publication.parse(answer.body)
@@ -93,6 +125,20 @@ class Replica:
             raise UpstreamError("the publisher serves another service")
         self._take(publication)
         self._tag = answer.headers.get("etag")
+        return True
+
+    async def _compare_keys(self) -> None:
+        answer = await self._outbound.fetch(
+            "GET", f"{self._publisher}/ohttp-keys", limit=MAX_KEYS, within=FETCH_TIME
+        )
+        if answer.status != 200:
+            raise UpstreamError("the publisher does not give its OHTTP keys")
+        self._agreed = answer.body in self._public_keys
+        if self._agreed:
+            self._keys, self._differing = answer.body, b""
+        elif answer.body != self._differing:
+            self._differing = answer.body
+            log("ohttp-keys-differ", code="not-ready")
 
     def _take(self, publication: Publication) -> None:
         self._publication = publication

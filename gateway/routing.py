@@ -6,7 +6,7 @@ The client drew the candidates; the gateway orders those it knows and can add no
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
 
@@ -59,19 +59,25 @@ def passed_code(outcome: Outcome, code: str | None) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Routes:
-    """Node URLs by key id, from one publication."""
+    """Node URLs by key id, from one publication; `numbers` are their places in it."""
 
     by_key: Mapping[bytes, str]
+    numbers: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, publication: Publication) -> "Routes":
         """Index a publication."""
         by_key = {key: node.url for node in publication.nodes for key in node.keys}
-        return cls(by_key=MappingProxyType(by_key))
+        numbers = {node.url: number for number, node in enumerate(publication.nodes)}
+        return cls(by_key=MappingProxyType(by_key), numbers=MappingProxyType(numbers))
 
-    def candidates(self, key_ids: Iterable[bytes]) -> list[str]:
-        """Give the known nodes among the listed keys, each once, in the header's random order."""
-        return list(dict.fromkeys(self.by_key[key] for key in key_ids if key in self.by_key))
+    def candidates(self, key_ids: Iterable[bytes]) -> dict[str, int]:
+        """Give the known nodes among the listed keys, each once, in the header's random order.
+
+        The number beside each URL is for log lines, in which no address stands.
+        """
+        urls = (self.by_key[key] for key in key_ids if key in self.by_key)
+        return {url: self.numbers[url] for url in urls}
 
 
 class Loads:
@@ -93,6 +99,10 @@ class Loads:
             return failing, self._busy_until.get(url, now) > now, self._in_flight[url]
 
         return sorted(urls, key=key)
+
+    def failing(self, url: str) -> bool:
+        """Say whether a node is at rest after a failure."""
+        return self._failing_until.get(url, float("-inf")) > self._clock()
 
     def begin(self, url: str) -> None:
         """Count a request that goes to a node."""

@@ -21,10 +21,10 @@ OUTCOMES = ("taken", "refused", "busy", "unknown-key", "no-connection", "lost")
 
 
 class Fields(TypedDict, total=False):
-    """Fields of a log line. `node` is a URL of our own configuration."""
+    """Fields of a log line. `node` is a place in our list of nodes, from 0: never an address."""
 
     role: str
-    node: str
+    node: int
     code: str
     sequence: int
     index: int

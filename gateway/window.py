@@ -77,6 +77,24 @@ class Listing:
         )
 
 
+def sole_owners(
+    evidence: Sequence[Evidence], known: Mapping[str, Mapping[bytes, int]]
+) -> list[Evidence]:
+    """Leave out nodes that show key ids of another one.
+
+    A listed bundle is public: a node could show a neighbour's as its own, and have the neighbour's
+    requests sent to itself, where they do not open. Whoever was listed with a key first keeps it.
+    """
+    owners = {key: url for url, keys in known.items() for key in keys}
+    sole = []
+    for one in evidence:
+        ids = one.leaf.node_key_ids
+        if all(owners.get(key, one.url) == one.url for key in ids):
+            owners.update(dict.fromkeys(ids, one.url))
+            sole.append(one)
+    return sole
+
+
 def live_keys(
     known: Mapping[str, Mapping[bytes, int]],
     evidence: Sequence[Evidence],

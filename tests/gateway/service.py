@@ -110,10 +110,12 @@ def service(folder: Path, *scripts: Script, **settings) -> Iterator[Service]:
         publisher, log = Files(), Files()
         found = Service(publisher=publisher, log=log, node_keys=private, nodes=nodes, stack=stack)
         document = publication([one.url for one in nodes], [one.id for one in private])
+        private_keys = made_keys(folder)
         publisher.by_path["/publication"] = document.encode()
+        publisher.by_path["/ohttp-keys"] = private_keys.with_name(keys.PUBLIC_NAME).read_bytes()
         config = GatewayConfig(
             service=SERVICE,
-            ohttp_keys=(made_keys(folder),),
+            ohttp_keys=(private_keys,),
             publisher=stack.enter_context(FarEnd(publisher)).url,
             log=stack.enter_context(FarEnd(log)).url,
             listen="127.0.0.1:0",

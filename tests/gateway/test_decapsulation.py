@@ -24,7 +24,7 @@ def ring(tmp_path_factory: pytest.TempPathFactory) -> KeyRing:
 @given(data=st.data())
 @settings(max_examples=60, deadline=None)
 def test_any_bytes_open_or_are_refused(ring: KeyRing, data: st.DataObject) -> None:
-    body, _ = chunked_ohttp.encapsulate(parse_configs(ring.published)[1], b"message")
+    body, _ = chunked_ohttp.encapsulate(parse_configs(ring.public[0])[1], b"message")
     start = data.draw(st.integers(0, len(body)))
     mutated = body[:start] + data.draw(st.binary(max_size=80))
     decapsulation = Decapsulation(ring)

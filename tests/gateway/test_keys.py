@@ -24,7 +24,7 @@ def test_makes_a_private_file_and_the_public_one_with_x_wing_first(tmp_path: Pat
     path = made(tmp_path / "a")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     published = (tmp_path / "a" / keys.PUBLIC_NAME).read_bytes()
-    assert keys.load((path,)).published == published
+    assert keys.load((path,)).public == (published,)
     assert [one.kem_id for one in parse_configs(published)] == [KEM_XWING, KEM_X25519]
 
 
@@ -36,15 +36,15 @@ def test_never_overwrites_keys(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_accepts_old_keys_and_publishes_the_first_file(tmp_path: Path) -> None:
+def test_accepts_the_keys_of_every_file(tmp_path: Path) -> None:
     old = made(tmp_path / "old")
     ids = set(keys.load((old,)).accepted)
     new = made(tmp_path / "new")
     while ids & set(keys.load((new,)).accepted):  # ids are drawn at random
         new = made(tmp_path / f"new{len(list(tmp_path.iterdir()))}")
     ring = keys.load((new, old))
-    assert ring.published == keys.load((new,)).published
-    for config in (*parse_configs(ring.published), *parse_configs(keys.load((old,)).published)):
+    assert ring.public == (*keys.load((new,)).public, *keys.load((old,)).public)
+    for config in (config for file in ring.public for config in parse_configs(file)):
         body, _ = chunked_ohttp.encapsulate(config, b"message")
         decapsulation = Decapsulation(ring)
         for at in range(0, len(body), 100):
@@ -77,7 +77,7 @@ def test_refuses_a_damaged_file(tmp_path: Path, member: str) -> None:
 
 def test_a_key_of_another_gateway_is_refused(tmp_path: Path) -> None:
     ring = keys.load((made(tmp_path / "a"),))
-    other = parse_configs(keys.load((made(tmp_path / "b"),)).published)[1]
+    other = parse_configs(keys.load((made(tmp_path / "b"),)).public[0])[1]
     body, _ = chunked_ohttp.encapsulate(other, b"message")
     with pytest.raises(KeyRefusedError):
         Decapsulation(ring).feed(body + bytes(20))

@@ -24,8 +24,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from gateway.main import main as gateway_main
 from gateway.publication import Publication
 from gateway.relay import main as relay_main
+from openpcc.protocol.hpke import KEM_X25519
 from openpcc.protocol.key_config import parse_configs
-from openpcc.protocol.sealing import model_id
+from openpcc.protocol.sealing import NodePrivateKey, model_id
 from tests.fakes.node import FarEnd, Files, replies
 from tests.gateway.service import (
     OHTTP_HEADERS,
@@ -190,6 +191,10 @@ def test_control_address_alone_has_health_and_metrics(tmp_path: Path) -> None:
             files.by_path["/publication"] = publication(
                 ["http://127.0.0.1:9"], [bytes(32)]
             ).encode()
+            files.by_path["/ohttp-keys"] = b"the keys of another gateway"
+            eventually(lambda: "ohttp-keys-differ" in (tmp_path / "gateway.err").read_text())
+            assert httpx.get(said["control"] + "/readyz").status_code == 503
+            files.by_path["/ohttp-keys"] = (tmp_path / "ohttp-keys").read_bytes()
             eventually(lambda: httpx.get(said["control"] + "/readyz").status_code == 200)
             metrics = httpx.get(said["control"] + "/metrics").text
             assert "openpcc_nodes 1.0" in metrics
@@ -310,10 +315,13 @@ def test_no_log_line_or_metric_carries_anything_of_a_request(tmp_path: Path) -> 
 
     files = Files()
     with FarEnd(files) as publisher, service(tmp_path, replies(canary.encode()), breaks) as found:
+        found.node_keys.append(NodePrivateKey.generate(kem_id=KEM_X25519, key_id=1))
         document = publication(
-            [node.url for node in found.nodes], [key.id for key in found.node_keys]
+            [*(node.url for node in found.nodes), "http://127.0.0.1:9"],
+            [key.id for key in found.node_keys],
         )
         files.by_path["/publication"] = document.encode()
+        files.by_path["/ohttp-keys"] = made_keys(tmp_path).with_name("ohttp-keys").read_bytes()
         config = gateway_file(tmp_path, publisher=publisher.url, poll=0.05)
         with running("gateway", config) as (gateway_process, gateway):
             eventually(lambda: httpx.get(gateway["control"] + "/readyz").status_code == 200)
@@ -323,7 +331,7 @@ def test_no_log_line_or_metric_carries_anything_of_a_request(tmp_path: Path) -> 
             with running("relay", relay_file) as (relay_process, relay):
                 found.relay = relay["listening"]
                 marked = {**OHTTP_HEADERS, "x-mark": canary, "cookie": canary}
-                for which in (0, 1):
+                for which in (0, 1, 2):
                     sealed = found.seal(which, content=canary.encode())
                     body, _ = found.encapsulate(sealed_post(sealed.body), 1)
                     httpx.post(found.relay, content=body, headers=marked)
@@ -340,6 +348,7 @@ def test_no_log_line_or_metric_carries_anything_of_a_request(tmp_path: Path) -> 
                     assert process.wait(10) == 0
     logs = (tmp_path / "gateway.err").read_text() + (tmp_path / "relay.err").read_text()
     assert '"event": "started"' in logs
+    assert '"event": "node-failed", "node": 2, "code": "no-connection"' in logs
     for line in logs.splitlines():
         assert isinstance(json.loads(line), dict)
     assert 'route="sealed"' in metrics

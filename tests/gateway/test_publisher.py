@@ -270,6 +270,71 @@ def test_a_crash_between_submission_and_answer_forks_nothing(tmp_path: Path) -> 
         assert found.window.publication.sequence == 1
 
 
+def test_a_crash_before_submission_submits_the_same_bytes(tmp_path: Path) -> None:
+    with world(tmp_path) as found:
+        found.log.fail = 1
+        with pytest.raises(UpstreamError):
+            found.rounds()
+        (signed,) = found.log.added
+        assert signed not in found.log.memory.entries
+        found.start()  # as after kill -9: the entry is signed and kept, nobody has seen it
+        found.pass_time(600)  # even a window later it is this one that goes first
+        found.rounds()
+        assert found.log.added[1] == signed
+        assert [one.sequence for one in found.chain()][-2:] == [0, 1]
+        assert found.chain()[-1].previous == found.chain()[-2].leaf_hash
+
+
+def test_a_clock_that_was_ahead_does_not_stop_the_service(tmp_path: Path) -> None:
+    with world(tmp_path) as found:
+        found.rounds()
+        found.now += 7200
+        found.rounds()
+        found.now -= 7200
+        found.rounds(3)
+        assert [one.sequence for one in found.chain()] == [0, 1, 2]
+        assert found.chain()[-1].not_before == 1_800_000_000
+        assert found.publisher.ready()
+
+
+def test_a_pending_entry_of_another_key_signs_nothing(tmp_path: Path) -> None:
+    with world(tmp_path) as found:
+        found.log.fail = 1
+        with pytest.raises(UpstreamError):
+            found.rounds()
+        memory = found.log.memory
+        memory.service = memory.status
+        found.start()
+        with pytest.raises(ChainError, match="configured service key"):
+            found.rounds()
+        assert len(found.log.added) == 1
+
+
+def test_a_node_that_shows_anothers_evidence_is_left_out(tmp_path: Path) -> None:
+    first, thief = NodeScript(b"a"), NodeScript(b"b")
+    with world(tmp_path, first, thief) as found:
+        found.rounds()
+        urls = [node.url for node in found.config.nodes]
+        assert [node.url for node in found.window.publication.nodes] == urls
+        thief.key, thief.machine, thief.models = first.key, first.machine, first.models
+        for restart in (False, True):
+            if restart:
+                found.start()
+            found.pass_time(600)
+            found.rounds()
+            (node,) = found.window.publication.nodes
+            assert node.url == urls[0]
+            assert first.key.id in node.keys
+
+
+def test_a_node_with_too_many_models_is_left_out(tmp_path: Path) -> None:
+    many = NodeScript(b"b", models=tuple(f"m{number}" for number in range(9)))
+    with world(tmp_path, NodeScript(b"a"), many) as found:
+        found.pass_time(found.config.wait)
+        found.rounds()
+        assert machines(found.leaves()) == [machine_digest(b"a")]
+
+
 def test_a_state_older_than_the_log_signs_nothing(tmp_path: Path) -> None:
     with world(tmp_path) as found:
         found.rounds()

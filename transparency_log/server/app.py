@@ -93,7 +93,12 @@ class LogApp:
             clock=self._clock,
         )
         timeout = aiohttp.ClientTimeout(total=config.witness_timeout_ms / 1000)
-        self._session = aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar())
+        self._session = aiohttp.ClientSession(
+            timeout=timeout,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,  # a witness's few bytes could unpack to many
+            skip_auto_headers=("User-Agent", "Accept-Encoding"),
+        )
         verifiers = self._policy.witness_verifiers
         witnesses = [
             WitnessClient(verifier, address.url, self._session, self._sequencer.prove)
