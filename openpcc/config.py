@@ -7,13 +7,11 @@ type or a missing file is a `ConfigurationError` that names the thing and the re
 import base64
 import binascii
 import os
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Never, cast
-from urllib.parse import urlsplit
 from urllib.parse import urlsplit
 
 from attestation.errors import AttestationError
@@ -32,13 +30,6 @@ LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 SUITES = {"x-wing": hpke.KEM_XWING, "x25519": hpke.KEM_X25519}
 """Names a policy may list, in its order of preference."""
-
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
-"""Hosts that plain http may go to: nothing leaves the machine."""
-
-_RELAY = re.compile(
-    r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9._~-]+)*", re.ASCII
-)
 
 
 @dataclass(frozen=True, kw_only=True)
