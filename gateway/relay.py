@@ -20,6 +20,7 @@ from gateway import asgi
 from gateway.asgi import Receive, Scope, Send
 from gateway.config import RelayConfig, load
 from gateway.errors import (
+    CODES,
     ClientGoneError,
     ConfigurationError,
     RefusedError,
@@ -40,6 +41,9 @@ PROBLEM = "application/problem+json"
 
 PASSED_TYPES = frozenset({messages.OHTTP_RESPONSE, messages.OHTTP_KEYS, messages.ERROR, PROBLEM})
 """Media types an answer may have. A free choice would let the gateway mark clients."""
+
+PASSED_STATUS = frozenset({200} | {status for status, _ in CODES.values()})
+"""Statuses an answer may have: those of docs/formats.md, section 9."""
 
 REQUEST_HEADERS = {
     "content-type": messages.OHTTP_REQUEST,
@@ -118,8 +122,8 @@ class Relay:
             "POST", f"{self._config.gateway}/", headers=REQUEST_HEADERS, body=upload.parts()
         ) as response:
             kind = response.headers.get("content-type", "")
-            if kind not in PASSED_TYPES:
-                raise UpstreamError("the gateway answered with another media type")
+            if kind not in PASSED_TYPES or response.status not in PASSED_STATUS:
+                raise UpstreamError("the gateway answered with another media type or status")
             await asgi.start(send, response.status, (asgi.content_type(kind), *asgi.INCREMENTAL))
             async for data in response.content.iter_any():
                 await asgi.part(send, data)

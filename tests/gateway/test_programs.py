@@ -42,6 +42,7 @@ from tests.gateway.service import (
 )
 from tests.gateway.surroundings import LogScript, NodeScript
 from tests.transparency_log.memory_log import MemoryLog, status_entry
+from transparency_log.entry import verify_service
 from transparency_log.strict_json import b64encode
 from transparency_log.tile import parse_bundle
 
@@ -467,3 +468,32 @@ def test_gateway_serves_what_the_publisher_publishes(tmp_path: Path) -> None:
                 assert parse_bundle(entries.content, 2) == log.memory.entries
             process.send_signal(signal.SIGTERM)
             assert process.wait(10) == 0
+
+
+def test_a_publisher_killed_between_signing_and_submission_forks_nothing(tmp_path: Path) -> None:
+    now = int(datetime.datetime.now(datetime.UTC).timestamp())
+    node, log = NodeScript(b"machine", not_after=now + 3600), LogScript()
+    log.memory.entries.append(status_entry(log.memory, 0))
+    asked: list[bytes] = []
+
+    async def silent_log(exchange) -> None:
+        if exchange.got.method == "POST":
+            asked.append(exchange.got.body)
+            await exchange.gone()
+        else:
+            await log(exchange)
+
+    with FarEnd(node) as node_server, FarEnd(silent_log) as log_server:
+        config = publisher_file(tmp_path, log=log_server.url, nodes=[node_server.url])
+        succeed("gateway", "publisher-init", "--config", config)
+        with running("gateway", config, "--role", "publisher") as (process, _):
+            eventually(lambda: len(asked) == 1)
+            process.kill()
+            process.wait(10)
+        log_server.script = log
+        with running("gateway", config, "--role", "publisher") as (_, said):
+            eventually(lambda: httpx.get(said["control"] + "/readyz").status_code == 200)
+        signers = log.memory.signers(log.memory.service)
+        chain = [verify_service(entry, signers) for entry in dict.fromkeys([*asked, *log.added])]
+        assert [one.sequence for one in chain] == [0, 1]
+        assert chain[1].previous == chain[0].leaf_hash

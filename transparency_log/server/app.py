@@ -12,7 +12,6 @@ import asyncio
 import hmac
 import logging
 from collections.abc import Callable
-from pathlib import Path
 
 import aiohttp
 
@@ -30,6 +29,7 @@ from transparency_log.server.asgi import (
     read_body,
     respond,
     respond_error,
+    respond_file,
     respond_health,
     run_lifespan,
 )
@@ -138,22 +138,19 @@ class LogApp:
                 await respond_error(send, 404, "not-found", "no such resource")
 
     async def _checkpoint(self, send: Send) -> None:
-        note = await _read_file(self._config.directory / "checkpoint")
-        if note is None:
+        path, kind = self._config.directory / "checkpoint", "text/plain; charset=utf-8"
+        if not await respond_file(send, path, kind, CHECKPOINT_HEADERS):
             await respond_error(send, 404, "not-found", "no checkpoint is published yet")
-            return
-        await respond(send, 200, note, "text/plain; charset=utf-8", CHECKPOINT_HEADERS)
 
     async def _tile(self, path: str, send: Send) -> None:
         try:
             name = str(parse_path(path.removeprefix("/")))  # the one spelling: no dots, no escapes
         except MalformedTileError:
             name = None
-        data = await _read_file(self._config.directory / name) if name else None
-        if data is None:
+        kind = "application/octet-stream"
+        found = name and await respond_file(send, self._config.directory / name, kind, TILE_HEADERS)
+        if not found:
             await respond_error(send, 404, "not-found", "no such tile")
-            return
-        await respond(send, 200, data, "application/octet-stream", TILE_HEADERS)
 
     async def _add(self, scope: Scope, receive: Receive, send: Send) -> None:
         expected = f"Bearer {self._token}".encode()
@@ -186,10 +183,3 @@ class LogApp:
             return
         answer = {"index": added.index, "leaf_hash": added.leaf_hash.hex()}
         await respond(send, 200, dumps(answer), JSON_TYPE)
-
-
-async def _read_file(path: Path) -> bytes | None:
-    try:
-        return await asyncio.to_thread(path.read_bytes)
-    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-        return None

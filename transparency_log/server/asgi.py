@@ -1,6 +1,9 @@
 """The few words of ASGI that both programs use: bounded bodies, whole answers, error documents."""
 
+import asyncio
+import os
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from transparency_log.strict_json import dumps
@@ -15,6 +18,10 @@ JSON_TYPE = "application/json"
 
 ERROR_TYPE = "application/vnd.openpcc.error+json"
 """Media type of an error document (docs/formats.md, 9)."""
+
+
+PIECE = 1 << 16
+"""Bytes of a file that are read at a time."""
 
 
 class TooLargeError(Exception):
@@ -60,6 +67,34 @@ async def respond(
     ]
     await send({"type": "http.response.start", "status": status, "headers": fields})
     await send({"type": "http.response.body", "body": body})
+
+
+async def respond_file(
+    send: Send,
+    path: Path,
+    content_type: str,
+    headers: Sequence[tuple[bytes, bytes]] = (),
+) -> bool:
+    """Send a file piece by piece, as fast as the client reads; say whether there is one.
+
+    A whole bundle in memory for each slow reader would be a way to fill it.
+    """
+    try:
+        file = await asyncio.to_thread(path.open, "rb")
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return False
+    with file:
+        left = os.fstat(file.fileno()).st_size
+        length = (b"content-length", str(left).encode())
+        fields = [(b"content-type", content_type.encode()), length, *headers]
+        await send({"type": "http.response.start", "status": 200, "headers": fields})
+        more = True
+        while more:
+            piece = await asyncio.to_thread(file.read, PIECE)
+            left -= len(piece)
+            more = bool(piece) and left > 0
+            await send({"type": "http.response.body", "body": piece, "more_body": more})
+    return True
 
 
 async def respond_error(send: Send, status: int, code: str, message: str) -> None:

@@ -1,0 +1,75 @@
+"""Through relay and gateway: what a client holds back cannot keep a node at work."""
+
+import socket
+import threading
+from pathlib import Path
+
+import httpx
+import pytest
+
+from gateway.config import RelayConfig
+from gateway.relay import Relay
+from openpcc.protocol import messages
+from tests.fakes.node import FarEnd, replies
+from tests.fakes.serving import Served
+from tests.gateway.service import RawPost, code_of, sealed_post, service
+from transparency_log.server.bounded_http import BoundedHttpProtocol
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("head_time", "body_silence", "write_time"):
+        monkeypatch.setattr(BoundedHttpProtocol, name, 0.5)
+    monkeypatch.setattr(BoundedHttpProtocol, "look_time", 0.05)
+
+
+def test_a_client_that_never_reads_stops_the_node(tmp_path: Path) -> None:
+    stopped = threading.Event()
+
+    async def script(exchange) -> None:
+        await exchange.start()
+        try:
+            while True:
+                await exchange.chunk(bytes(1 << 16))
+        finally:
+            stopped.set()
+
+    with service(tmp_path, script) as found:
+        body, _ = found.encapsulate(sealed_post(found.seal(0).body), 1)
+        with RawPost(found.relay, body):
+            assert stopped.wait(60)
+
+
+@pytest.mark.parametrize("program", ["relay", "gateway"])
+def test_a_client_that_stops_sending_is_cut(tmp_path: Path, program: str) -> None:
+    with service(tmp_path, replies(b"x")) as found:
+        body, _ = found.encapsulate(sealed_post(found.seal(0).body), 1)
+        host, port = getattr(found, program).removeprefix("http://").split(":")
+        head = f"POST / HTTP/1.1\r\ncontent-type: {messages.OHTTP_REQUEST}\r\n"
+        with socket.create_connection((host, int(port)), timeout=20) as peer:
+            peer.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body[:-1])
+            assert peer.recv(1) == b""
+        answer = found.exchange(sealed_post(found.seal(0).body), 1)
+        assert (answer.status, code_of(answer), len(found.nodes[0].got)) == (200, None, 1)
+
+
+@pytest.mark.parametrize("status", [204, 302, 418, 599, 600, 999])
+def test_relay_passes_no_status_that_is_not_documented(status: int) -> None:
+    async def far_gateway(exchange) -> None:
+        await exchange.answer(status, b"", [("content-type", messages.OHTTP_RESPONSE)])
+
+    with FarEnd(far_gateway) as gateway:
+        config = RelayConfig(gateway=gateway.url, listen="127.0.0.1:0")
+        with Served(Relay(config), config) as relay:
+            headers = {"content-type": messages.OHTTP_REQUEST}
+            answer = httpx.post(relay.url, content=b"x", headers=headers)
+            assert answer.status_code == 502
+
+
+def test_an_asterisk_is_no_path(tmp_path: Path) -> None:
+    with service(tmp_path, replies(b"x")) as found:
+        for url in (found.relay, found.gateway):
+            host, port = url.removeprefix("http://").split(":")
+            with socket.create_connection((host, int(port)), timeout=20) as peer:
+                peer.sendall(b"OPTIONS * HTTP/1.1\r\nconnection: close\r\n\r\n")
+                assert peer.recv(4096).startswith(b"HTTP/1.1 404")
