@@ -27,8 +27,11 @@ from openpcc import OpenPCC
 from openpcc.cli.demo import embedded_model
 from openpcc.cli.demo.stack import DemoStack, EngineChoice
 
-FIRST_ROUNDS, FIRST_TOKENS = 80, 2
-DECODE_ROUNDS, DECODE_TOKENS = 8, 97
+FIRST_ROUNDS, FIRST_TOKENS = 64, 2
+DECODE_ROUNDS, DECODE_TOKENS = 7, 97
+IDLE = 4.0
+"""Seconds for which programs are watched at rest: publishers poll, which is no request's cost."""
+
 PATH = "/v1/chat/completions"
 BARS = {"first_token_ms": 1.0, "decode_percent": 1.9}
 
@@ -48,6 +51,18 @@ class Hops:
     node: float
     hops: float
     client: float
+
+    def less(self, other: "Hops") -> "Hops":
+        """Subtract."""
+        return Hops(
+            node=self.node - other.node,
+            hops=self.hops - other.hops,
+            client=self.client - other.client,
+        )
+
+    def times(self, factor: float) -> "Hops":
+        """Multiply."""
+        return Hops(node=self.node * factor, hops=self.hops * factor, client=self.client * factor)
 
 
 def read(pieces: Iterable[bytes], began: float) -> Stream:
@@ -110,6 +125,13 @@ def sealed_way(folder: Path) -> Iterator[DemoStack]:
         stack.close()
 
 
+def idle(spent: dict[str, Callable[[], Hops]]) -> dict[str, Hops]:
+    """Give what each part spends per second without any request."""
+    before = {name: now() for name, now in spent.items()}
+    time.sleep(IDLE)
+    return {name: now().less(before[name]).times(1 / IDLE) for name, now in spent.items()}
+
+
 def decode_cost(streams: list[Stream]) -> list[float]:
     """Give the seconds per token of each stream, after its first."""
     return [(one.last - one.first) / (DECODE_TOKENS - 1) for one in streams]
@@ -137,18 +159,14 @@ def decode(ways: dict[str, httpx.Client], spent: dict[str, Callable[[], Hops]]) 
     """Measure and print the second: time per token, and who spends processor time on it."""
     used: dict[str, list[Hops]] = {name: [] for name in spent}
 
+    at_rest = idle(spent)
+
     def watched(name: str, ask: Callable[[], Stream]) -> Callable[[], Stream]:
         def run() -> Stream:
-            before = spent[name]()
+            began, before = time.perf_counter(), spent[name]()
             stream = ask()
-            after = spent[name]()
-            used[name].append(
-                Hops(
-                    node=after.node - before.node,
-                    hops=after.hops - before.hops,
-                    client=after.client - before.client,
-                )
-            )
+            after, seconds = spent[name](), time.perf_counter() - began
+            used[name].append(after.less(before).less(at_rest[name].times(seconds)))
             return stream
 
         return run
