@@ -2,12 +2,21 @@
 
 One connection pool, one fixed set of fields, no cookies, no redirects, no proxy from the
 environment: a request differs from another client's in its length alone.
+
+Timeouts count between two pieces of an answer, so whoever feeds it drop by drop could hold a reader
+for ever. `Carrier.limited` bounds what a series of fetches takes in all: when the time is over, the
+sockets are shut down, which ends a wait at once, wherever in connecting or reading it is.
 """
 
+import socket
 import ssl
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+import threading
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
+from typing import Any
+from weakref import WeakSet
 
 import httpx
 
@@ -30,13 +39,35 @@ MAX_KEYS = 65536
 
 
 class Carrier:
-    """The blocking carrier."""
+    """The blocking carrier. Safe to share between threads, but for `limited`."""
 
     def __init__(self, relay: str, ca: Path | None) -> None:
         self._relay = relay
         self._client = httpx.Client(
-            verify=_tls(ca), timeout=TIMEOUT, limits=LIMITS, headers=FIELDS, trust_env=False
+            verify=_tls(ca),
+            timeout=TIMEOUT,
+            limits=LIMITS,
+            headers=FIELDS,
+            cookies=_no_cookies(),
+            trust_env=False,
         )
+        self._sockets = _Sockets()
+
+    @contextmanager
+    def limited(self, seconds: float) -> Iterator[None]:
+        """Let everything that is fetched inside take so many seconds together, and no more.
+
+        For one thread at a time: it cuts every connection of this carrier.
+        """
+        timer = threading.Timer(seconds, self._sockets.cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            timer.join()
+            self._sockets.forgive()
 
     def keys(self) -> bytes:
         """Fetch the gateway's key configs, unverified.
@@ -44,7 +75,13 @@ class Carrier:
         Raises:
             TransportError: no answer, or not a list of keys.
         """
-        with _translated(), self._client.stream("GET", f"{self._relay}/ohttp-keys") as response:
+        self._sockets.refuse_late()
+        with (
+            _translated(),
+            self._client.stream(
+                "GET", f"{self._relay}/ohttp-keys", extensions=self._sockets.watched
+            ) as response,
+        ):
             if response.status_code != 200:
                 raise _refusal(response, _start(response.iter_raw()))
             _expect(response, messages.OHTTP_KEYS)
@@ -58,9 +95,16 @@ class Carrier:
             GatewayError: relay or gateway refused, with their code.
             TransportError: the relay did not answer, or broke off.
         """
+        self._sockets.refuse_late()
         with (
             _translated(),
-            self._client.stream("POST", self._relay, content=body, headers=POST_FIELDS) as response,
+            self._client.stream(
+                "POST",
+                self._relay,
+                content=body,
+                headers=POST_FIELDS,
+                extensions=self._sockets.watched,
+            ) as response,
         ):
             if response.status_code != 200:
                 raise _refusal(response, _start(response.iter_raw()))
@@ -68,8 +112,67 @@ class Carrier:
             yield _chunks(response)
 
     def close(self) -> None:
-        """Close the pool."""
+        """Cut what is under way, in whatever thread, and close the pool."""
+        self._sockets.end()
         self._client.close()
+
+
+class _Sockets:
+    """The open sockets of a carrier, so that another thread can end a wait on them."""
+
+    def __init__(self) -> None:
+        self._open: WeakSet[socket.socket] = WeakSet()
+        self._lock = threading.Lock()
+        self._late = False
+        self._ended = False
+        self.watched = {"trace": self._trace}
+        """The request extension (httpcore, "trace") that tells of new connections."""
+
+    def refuse_late(self) -> None:
+        """Begin nothing once the time is over.
+
+        Raises:
+            TransportError: it is.
+        """
+        if self._late or self._ended:
+            why = "the connections are closed" if self._ended else "the service took too long"
+            raise TransportError(why)
+
+    def cut(self) -> None:
+        """Shut every connection down; who reads from it reads its end."""
+        with self._lock:
+            self._late = True
+            for one in self._open:
+                _shut_down(one)
+
+    def forgive(self) -> None:
+        """Let fetches begin again."""
+        self._late = False
+
+    def end(self) -> None:
+        """Cut, and let nothing begin any more."""
+        self._ended = True
+        self.cut()
+
+    def _trace(self, event: str, info: Mapping[str, Any]) -> None:
+        if event not in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            return
+        found: socket.socket = info["return_value"].get_extra_info("socket")
+        with self._lock:
+            self._open.add(found)
+            if self._late or self._ended:
+                _shut_down(found)
+
+
+def _shut_down(one: socket.socket) -> None:
+    with suppress(OSError):  # it is closed already, or lives on as a TLS socket
+        # The plain socket's: that of a TLS socket would let a reader go on without TLS.
+        socket.socket.shutdown(one, socket.SHUT_RDWR)
+
+
+def _no_cookies() -> CookieJar:
+    """Make a jar that takes nothing: a cookie would tell the relay which requests are whose."""
+    return CookieJar(policy=DefaultCookiePolicy(allowed_domains=()))
 
 
 class AsyncCarrier:
@@ -78,8 +181,14 @@ class AsyncCarrier:
     def __init__(self, relay: str, ca: Path | None) -> None:
         self._relay = relay
         self._client = httpx.AsyncClient(
-            verify=_tls(ca), timeout=TIMEOUT, limits=LIMITS, headers=FIELDS, trust_env=False
+            verify=_tls(ca),
+            timeout=TIMEOUT,
+            limits=LIMITS,
+            headers=FIELDS,
+            cookies=_no_cookies(),
+            trust_env=False,
         )
+        self._ended = False
 
     @asynccontextmanager
     async def exchange(self, body: bytes) -> AsyncIterator[AsyncIterator[bytes]]:
@@ -89,6 +198,8 @@ class AsyncCarrier:
             GatewayError: relay or gateway refused, with their code.
             TransportError: the relay did not answer, or broke off.
         """
+        if self._ended:
+            raise TransportError("the connections are closed")
         with _translated():
             async with self._client.stream(
                 "POST", self._relay, content=body, headers=POST_FIELDS
@@ -100,6 +211,7 @@ class AsyncCarrier:
 
     async def aclose(self) -> None:
         """Close the pool."""
+        self._ended = True
         await self._client.aclose()
 
 

@@ -6,3 +6,8 @@ import time
 def now() -> int:
     """Give the local time, Unix seconds."""
     return int(time.time())  # noqa: TID251 - this is that place
+
+
+def ticks() -> float:
+    """Give a count of seconds that runs on whatever the local clock is set to."""
+    return time.monotonic()

@@ -26,6 +26,9 @@ LATER = (
 )
 """Rows that need a configuration."""
 
+RELAY = 30
+"""Seconds the relay may take for the gateway's keys."""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
@@ -85,7 +88,8 @@ def _relay(config: ClientConfig) -> Finding:
     name, text = LATER[0]
     carrier = Carrier(config.relay, config.ca)
     try:
-        carrier.keys()
+        with carrier.limited(RELAY):
+            carrier.keys()
     except (TransportError, GatewayError) as error:
         return failed(name, text, f"{error}; check the relay's address", NETWORK)
     finally:
