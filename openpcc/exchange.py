@@ -10,22 +10,36 @@ finished once. Whatever they return is authenticated; an end that was not authen
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from openpcc import receipts
-from openpcc.errors import GatewayError, TruncatedReplyError
+from openpcc.errors import DirectoryError, GatewayError, TruncatedReplyError
 from openpcc.protocol import bhttp, chunked_ohttp, messages
 from openpcc.protocol.errors import ProtocolError
 from openpcc.protocol.ohttp import KeyConfig
 from openpcc.trust import TrustedNode, seal
 
+STREAMED = replace(bhttp.LIMITS, content=2**40)
+"""A streamed reply is handed on piece by piece; the number of chunks under one key bounds it. The
+usual limit would cut a paced reply, which is mostly padding, after half an hour."""
+
 
 class GatewayExchange:
-    """A request that the gateway answers itself."""
+    """A request that the gateway answers itself.
 
-    def __init__(self, keys: KeyConfig, request: bhttp.Request) -> None:
+    Raises:
+        DirectoryError: the gateway's key cannot be used.
+    """
+
+    def __init__(
+        self, keys: KeyConfig, request: bhttp.Request, *, limits: bhttp.Limits = bhttp.LIMITS
+    ) -> None:
         message = bhttp.encode_request(request, pad_to=messages.OUTER_PADDING)
-        self.body, self._opener = chunked_ohttp.encapsulate(keys, message)
-        self._decoder = bhttp.ResponseDecoder()
+        try:
+            self.body, self._opener = chunked_ohttp.encapsulate(keys, message)
+        except ProtocolError as error:
+            raise DirectoryError("unavailable", f"the gateway's OHTTP key: {error}") from error
+        self._decoder = bhttp.ResponseDecoder(limits=limits)
 
     def feed(self, data: bytes) -> list[bhttp.Event]:
         """Take bytes of the encapsulated response.
@@ -75,7 +89,9 @@ class SealedExchange:
         self._message = bhttp.encode_request(request)
         self._sealed = seal(nodes, self._message, model=model, now=now)
         self._nodes = tuple(nodes)
-        self._outer = GatewayExchange(keys, carriage(self._sealed.body, request.authority))
+        self._outer = GatewayExchange(
+            keys, carriage(self._sealed.body, request.authority), limits=STREAMED
+        )
         self._status: int | None = None
         self._refusal = bytearray()
         self._opener = self._sealed.open_reply()
@@ -127,8 +143,9 @@ class SealedExchange:
         )
 
     def close(self) -> None:
-        """Forget every key of this exchange."""
+        """Forget every key of this exchange; what has not come by now never will."""
         self._sealed.wipe()
+        self._opener.wipe()
 
     def _inner(self, outer: Iterable[bhttp.Event]) -> list[bhttp.Event]:
         events: list[bhttp.Event] = []
@@ -161,7 +178,7 @@ class _Response:
     """Decodes the inner response and digests it for the receipt, as far as its trailers."""
 
     def __init__(self, salt: Callable[[], bytes]) -> None:
-        self.decoder = bhttp.ResponseDecoder()
+        self.decoder = bhttp.ResponseDecoder(limits=STREAMED)
         self._salt = salt
         self._hasher: hashlib._Hash | None = None
         self._fed = 0

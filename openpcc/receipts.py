@@ -5,6 +5,7 @@ evidence bundle beside it. Its digests are salted, so that nobody without the sa
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature
@@ -93,6 +94,28 @@ def check_exchange(
     for name, (found, wanted) in expected.items():
         if found != wanted:
             raise ReceiptError(f"the receipt's {name} is not that of this exchange")
+
+
+def check_node(
+    receipt: Receipt, *, release: bytes | None, binding: bytes, models: Sequence[str]
+) -> None:
+    """Hold a receipt against the evidence of the node that signed it.
+
+    Args:
+        receipt: a verified receipt.
+        release: the release its evidence names.
+        binding: the digest over the sections of its evidence.
+        models: the models its evidence names.
+
+    Raises:
+        ReceiptError: it speaks of another release, evidence or model.
+    """
+    if receipt.release != release:
+        raise ReceiptError("the receipt's release is not that of the node's evidence")
+    if receipt.binding != binding:
+        raise ReceiptError("the receipt's binding is not that of the node's evidence")
+    if receipt.model not in models:
+        raise ReceiptError("the receipt's model is none of the node's evidence")
 
 
 def parse_document(data: bytes) -> tuple[bytes, bytes]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from openpcc import receipts
 from openpcc.answers import Call
-from openpcc.errors import TruncatedReplyError
+from openpcc.errors import ReceiptError, TruncatedReplyError
 from openpcc.exchange import SealedExchange
 from openpcc.protocol import bhttp, messages
 from openpcc.protocol.ohttp import KeyConfig
@@ -18,8 +18,18 @@ if TYPE_CHECKING:
     from openpcc.receipts import Receipt
     from openpcc.trust import TrustedNode
 
-UNFORWARDED = frozenset({"connection", "content-length", "keep-alive", "transfer-encoding"})
-"""Fields of one hop; the content's length is known when it has ended, not before."""
+FORWARDED = frozenset(
+    {
+        "content-encoding",
+        "content-type",
+        "openai-processing-ms",
+        "retry-after",
+        "x-request-id",
+        "x-should-retry",
+    }
+)
+"""Fields of a node's reply that reach the caller's library: a closed list. Not cookies, redirects
+or what browsers obey; nor the length, which is known when the content has ended and not before."""
 
 
 class Reply:
@@ -28,7 +38,8 @@ class Reply:
     Attributes:
         status: HTTP status the node gave; None until it came.
         headers: the node's response fields.
-        receipt: the verified receipt; None if there was none.
+        receipt: the verified receipt. None if there was none: a node signs none for an error, for
+            a reply whose tokens it could not count, or after its epoch's receipt key was erased.
     """
 
     def __init__(
@@ -59,7 +70,7 @@ class Reply:
         Raises:
             GatewayError: a refusal from outside the seal.
             TruncatedReplyError: the authenticated end had not come.
-            ReceiptError: the receipt is not this exchange's.
+            ReceiptError: the receipt is not this exchange's, or not the serving node's.
         """
         pieces = self._pieces(self._exchange.finish())
         if self.status is None:
@@ -76,7 +87,7 @@ class Reply:
             match event:
                 case bhttp.Head():
                     self.status = event.status
-                    self.headers = tuple(h for h in event.headers if h[0] not in UNFORWARDED)
+                    self.headers = tuple(h for h in event.headers if h[0] in FORWARDED)
                     pieces.append(b"")
                 case bhttp.Content():
                     pieces.append(event.data)
@@ -91,6 +102,11 @@ class Reply:
         node = self._exchange.serving
         if not values or node is None:
             return
+        if len(values) > 1:
+            raise ReceiptError("the reply has more than one receipt")
         receipt = receipts.verify(values[0], node.receipt_key)
+        receipts.check_node(
+            receipt, release=node.report.release, binding=node.binding, models=node.models
+        )
         self._exchange.check_receipt(receipt)
         self.receipt = receipt

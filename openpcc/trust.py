@@ -80,6 +80,7 @@ class TrustedNode:
         machine: the platform's machine id, if it names one.
         models: names of the models it serves.
         receipt_key: the attested Ed25519 key of its receipts.
+        binding: digest over the sections of its evidence; its receipts name it.
     """
 
     leaf_hash: bytes
@@ -88,8 +89,14 @@ class TrustedNode:
     machine: bytes | None
     models: tuple[str, ...]
     receipt_key: bytes
+    binding: bytes
     kem_id: int
     _key: sealing.NodeKey = field(repr=False)
+
+    @property
+    def key_id(self) -> bytes:
+        """Name its sealing key; a message may not be sealed to one key twice."""
+        return self._key.id
 
 
 def establish(
@@ -147,6 +154,7 @@ def establish(
         machine=appraisal.machine,
         models=tuple(name for name, _ in software.models),
         receipt_key=keys.receipt,
+        binding=leaf.binding,
         kem_id=key.kem_id,
         _key=key,
     )
@@ -162,23 +170,29 @@ def seal(
         nodes: 1 to 8 candidates of one suite, in the order they stand in the header.
         message: a Binary HTTP request.
         model: name of the model that may serve it.
-        now: Unix seconds.
+        now: Unix seconds, the later of the local clock and the newest witnessed time.
 
     Raises:
-        DirectoryError: a node's trust has expired; look at the service again.
+        DirectoryError: a node's trust has expired, or it does not serve that model, or its key
+            cannot be used; look at the service again.
     """
     for node in nodes:
         if not isinstance(node, TrustedNode):
             raise TypeError("only a TrustedNode can be sealed to")
         if now >= node.expires:
             raise DirectoryError("stale", "the trust in a candidate has expired; look again")
-    return sealing.seal_request(
-        [node._key for node in nodes],  # noqa: SLF001 - no other module may reach a node's key
-        message,
-        model=model,
-        expires=-(-(now + REQUEST_LIFE) // 60) * 60,
-        max_output=0,
-    )
+        if model not in node.models:
+            raise DirectoryError("unavailable", "a candidate's evidence does not name the model")
+    try:
+        return sealing.seal_request(
+            [node._key for node in nodes],  # noqa: SLF001 - no other module may reach a node's key
+            message,
+            model=model,
+            expires=-(-(now + REQUEST_LIFE) // 60) * 60,
+            max_output=0,
+        )
+    except ProtocolError as error:
+        raise DirectoryError("unavailable", f"nothing can be sealed: {error}") from error
 
 
 def beacon_of(data: bytes) -> bytes:

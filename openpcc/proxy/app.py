@@ -21,23 +21,12 @@ from openpcc.protocol import messages
 from openpcc.proxy import page, refusals
 from openpcc.proxy.guard import Guard, NotAdmittedError
 from openpcc.proxy.upstream import Answering, Upstream
+from openpcc.reply import FORWARDED
 from openpcc.transport import MAX_REQUEST
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-
-PASSED_ON = frozenset(
-    {
-        "content-encoding",
-        "content-type",
-        "openai-processing-ms",
-        "retry-after",
-        "x-request-id",
-        "x-should-retry",
-    }
-)
-"""Fields of a node's reply that reach the client: a closed list, without cookies and CORS."""
 
 HARDENING = (
     ("cache-control", "no-store"),
@@ -134,7 +123,7 @@ def _target(scope: MutableMapping[str, Any]) -> str:
 
 
 def _fields(answering: Answering) -> list[tuple[str, str]]:
-    fields = [field for field in answering.fields if field[0] in PASSED_ON]
+    fields = [field for field in answering.fields if field[0] in FORWARDED]
     node = answering.node
     if node is not None:
         fields.append(("openpcc-node", node.leaf_hash.hex()))

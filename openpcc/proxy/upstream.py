@@ -63,7 +63,10 @@ class VerifiedUpstream:
             reply = response.extensions.get("openpcc")
             yield Answering(
                 status=response.status_code,
-                fields=tuple(response.headers.multi_items()),
+                fields=tuple(
+                    (name.decode("latin-1").lower(), value.decode("latin-1"))
+                    for name, value in response.headers.raw
+                ),
                 content=_content(response),
                 node=None if reply is None else reply.node,
             )
