@@ -5,7 +5,6 @@ reaches: its leaves are part of the directory whose root stands in the logged se
 """
 
 import hashlib
-import secrets
 from dataclasses import dataclass
 
 from openpcc.protocol import messages
@@ -68,11 +67,6 @@ def shard_count(size: int) -> int:
     return -(-size // messages.SHARD)
 
 
-def draw_shard(size: int) -> int:
-    """Draw a shard uniformly, with a CSPRNG."""
-    return secrets.randbelow(shard_count(size))
-
-
 def model_id(name: str) -> str:
     """Name a model on the wire: SHA-256 of its name, hex."""
     return hashlib.sha256(name.encode()).hexdigest()
@@ -112,7 +106,12 @@ def verify_shard(data: bytes, *, model: str, number: int, size: int, root: bytes
     if asked != (model_id(model), number) or found_size != size or len(raw) != end - start:
         raise MalformedDirectoryError("shard: another shard than the one asked for")
     _prove(raw, proof, start=start, end=end, size=size, root=root)
-    return VerifiedShard(number=number, leaves=tuple(_leaf(leaf) for leaf in raw))
+    leaves = tuple(_leaf(leaf) for leaf in raw)
+    listed = [leaf for leaf in leaves if leaf is not None]
+    if len(set(listed)) != len(listed):
+        # Copies of one good node would outweigh the failing ones of its shard.
+        raise MalformedDirectoryError("shard: it lists one node twice")
+    return VerifiedShard(number=number, leaves=leaves)
 
 
 def _prove(

@@ -15,12 +15,12 @@ Blocking. It moves bytes and remembers; each decision is a pure function of anot
 
 import hashlib
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from attestation.errors import AttestationError
 from attestation.result import Report
-from openpcc import directory, state, trust
+from openpcc import directory, shards, state, trust
 from openpcc.carrier import Carrier
 from openpcc.config import ClientConfig
 from openpcc.directory import MalformedDirectoryError, VerifiedShard
@@ -29,28 +29,28 @@ from openpcc.gateway_files import GatewayFiles
 from openpcc.protocol import hpke, messages
 from openpcc.protocol.errors import ProtocolError
 from openpcc.protocol.ohttp import KeyConfig, parse_configs
-from openpcc.state import ClientState, Position, Shard, StateFile
+from openpcc.record import CHECKPOINT_AGE, Record, RecordReader
+from openpcc.state import ClientState, StateFile
 from openpcc.trust import LogView, TrustedNode
-from transparency_log import scan
 from transparency_log.client import LogClient
 from transparency_log.entry import Service, Status
 from transparency_log.errors import EquivocationError, LogError
-from transparency_log.log_range import LogRange
+from transparency_log.service import ServedModel
 from transparency_log.witness_policy import WitnessedCheckpoint, verify_checkpoint
 
 SUPPORTED = (hpke.KEM_XWING, hpke.KEM_X25519)
 """KEMs of the outer layer this client can use; the operator's order decides."""
 
-MAX_SCAN = 8192
-"""Entries read in one look; a current hint leaves a few dozen. More is a gateway's obstruction."""
-
 MAX_BUNDLE = 4 * 2**20
 """Bytes of an evidence bundle."""
 
-CHECKPOINT_AGE = 2 * messages.WINDOW
-"""Seconds a checkpoint counts as the log's present."""
+MAX_KEPT = 64 * 2**20
+"""Bytes of bundles kept to be judged again; beyond that they are fetched again."""
 
-BEHIND = 2.0
+LOOK = 180
+"""Seconds a look may take, however slowly each answer is fed."""
+
+BEHIND = 2
 """Seconds until a gateway has taken over a new window: it looks at the publisher every second."""
 
 MISSING_QUARTER = 4
@@ -62,6 +62,10 @@ class BehindError(DirectoryError):
 
     For a second or two after an entry is logged that is so; after that it is a refusal.
     """
+
+
+class RefusedShardError(DirectoryError):
+    """More than a quarter of a shard's nodes are missing or failing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +90,10 @@ class Judgement:
         """Say whether a trusted node may still be used without judging again."""
         return self.node is not None and now < self.node.expires
 
+    def serves(self, model: str) -> bool:
+        """Say whether it is a trusted node whose evidence names this model."""
+        return self.node is not None and model in self.node.models
+
 
 @dataclass(frozen=True, kw_only=True)
 class Snapshot:
@@ -99,16 +107,28 @@ class Snapshot:
     view: LogView
     judged: Mapping[str, tuple[Judgement, ...]]
     """By model name, one judgement per listed leaf of this client's shard."""
+    refused: Mapping[str, DirectoryError] = field(default_factory=dict)
+    """By model name, why none of its shards can be used; such a model has no judgements."""
 
 
 class Lookup:
     """Looks at one service, keeping what need not be verified twice."""
 
-    def __init__(self, config: ClientConfig, carrier: Carrier, states: StateFile) -> None:
+    def __init__(
+        self,
+        config: ClientConfig,
+        carrier: Carrier,
+        states: StateFile,
+        *,
+        wait: Callable[[float], object] = time.sleep,
+    ) -> None:
         self._policy = config.policy
         self._carrier = carrier
         self._states = states
+        self._wait = wait
+        self._record = RecordReader(config.policy, states)
         self._kept: dict[bytes, Judgement] = {}
+        self._listed: set[bytes] = set()
 
     def look(self, now: int) -> Snapshot:
         """Look once; a second time if the gateway was a moment behind the log's newest entry.
@@ -116,144 +136,143 @@ class Lookup:
         Raises:
             DirectoryError: the record is missing, old, or contradicts itself.
             GatewayError, TransportError, TruncatedReplyError: something could not be fetched.
+            ConfigurationError: the state cannot be kept.
         """
-        try:
-            return self._look(now)
-        except BehindError:
-            time.sleep(BEHIND)
-            return self._look(now)
+        with self._carrier.limited(LOOK):
+            try:
+                found = self._look(now)
+            except BehindError:
+                found = None
+            if found is None or any(isinstance(e, BehindError) for e in found.refused.values()):
+                self._wait(BEHIND)
+                found = self._look(now + BEHIND)
+        return found
 
     def _look(self, now: int) -> Snapshot:
-        known = self._states.load()
+        self._refuse_proven()
         raw_keys = self._carrier.keys()  # 1
         keys = _first_key(raw_keys)
         files = GatewayFiles(self._carrier, keys, self._policy.service)
         log = LogClient(self._policy.log, files.log)
+        record = self._read(files, log, raw_keys, now)  # 2 to 5
+        view = LogView(newest=record.newest, status=record.status.entry, witnessed=record.witnessed)
+        service = record.service.entry
+        judged, refused = self._models(files, log, service, view, now)  # 6, 7
+        return Snapshot(
+            keys=keys,
+            service=service,
+            status=view.status,
+            newest=view.newest,
+            view=view,
+            expires=min(
+                service.not_after,
+                view.newest.time + CHECKPOINT_AGE,
+                view.status.issued + trust.STATUS_AGE,
+            ),
+            judged=judged,
+            refused=refused,
+        )
+
+    def _read(self, files: GatewayFiles, log: LogClient, raw_keys: bytes, now: int) -> Record:
+        """Steps 2 to 5."""
         try:
-            hint = directory.parse_hint(files.get("/service", directory.MAX_HINT))  # 2
+            hint = directory.parse_hint(files.get("/service", directory.MAX_HINT))
             if hint.service != self._policy.service:
                 raise MalformedDirectoryError("service hint: of another service")
-            newest = self._checkpoint(log, known, now)  # 3
-            entries = _entries(log, newest, min(hint.index, hint.status))  # 4
-            service, status = self._record(entries, known, now, raw_keys)  # 5
+            record = self._record.read(log, hint, now=now)
         except MalformedDirectoryError as error:
             raise DirectoryError("unavailable", str(error)) from error
         except EquivocationError as error:
             raise DirectoryError("equivocation", self._keep_proof(error)) from error
         except LogError as error:
             raise DirectoryError("unavailable", f"log: {error}") from error
-        view = LogView(
-            newest=newest, status=status.entry, witnessed=max(known.witnessed, newest.time)
-        )
-        self._remember(newest, service, status)
-        judged = {
-            model.name: self._nodes(files, log, service.entry, model.name, view, now)
-            for model in service.entry.models
-            if model.directory.size
-        }
-        listed = {row.leaf_hash: row for rows in judged.values() for row in rows}
-        self._kept = {leaf: row for leaf, row in listed.items() if row.bundle}
-        return Snapshot(
-            keys=keys,
-            service=service.entry,
-            status=status.entry,
-            newest=newest,
-            view=view,
-            expires=min(
-                service.entry.not_after,
-                newest.time + CHECKPOINT_AGE,
-                status.entry.issued + trust.STATUS_AGE,
-            ),
-            judged=judged,
-        )
-
-    def _checkpoint(self, log: LogClient, known: ClientState, now: int) -> WitnessedCheckpoint:
-        """Step 3."""
-        newest = log.checkpoint()
-        if newest.time < max(now, known.witnessed) - CHECKPOINT_AGE:
-            raise DirectoryError("stale", "the log's checkpoint is older than two windows")
-        if known.checkpoint:
-            log.consistency(verify_checkpoint(known.checkpoint, self._policy.log), newest)
-        return newest
-
-    def _record(
-        self, entries: LogRange, known: ClientState, now: int, raw_keys: bytes
-    ) -> tuple[scan.Found[Service], scan.Found[Status]]:
-        """Step 5."""
-        policy = self._policy
-        service = scan.newest_service(entries, policy.service, policy.service_signers)
-        status = scan.newest_status(entries, policy.status_signers)
-        if service is None or status is None:
-            raise DirectoryError("unavailable", "the log has no entry of this service or no status")
-        _never_back("service", known.service, service.index, service.entry.sequence)
-        _never_back("status", known.status, status.index, status.entry.sequence)
-        judged = max(now, entries.witnessed.time)
-        if not service.entry.not_before - trust.CLOCK_TOLERANCE <= judged < service.entry.not_after:
-            raise DirectoryError("stale", "the newest service entry is not valid now")
-        if hashlib.sha256(raw_keys).digest() != service.entry.ohttp_keys:
+        if hashlib.sha256(raw_keys).digest() != record.service.entry.ohttp_keys:
             raise DirectoryError("unavailable", "the OHTTP keys are not those of the service entry")
-        return service, status
+        return record
 
-    def _remember(
-        self,
-        newest: WitnessedCheckpoint,
-        service: scan.Found[Service],
-        status: scan.Found[Status],
-    ) -> None:
-        seen = ClientState(
-            checkpoint=newest.note,
-            witnessed=newest.time,
-            service=Position(index=service.index, sequence=service.entry.sequence),
-            status=Position(index=status.index, sequence=status.entry.sequence),
+    def _models(
+        self, files: GatewayFiles, log: LogClient, service: Service, view: LogView, now: int
+    ) -> tuple[dict[str, tuple[Judgement, ...]], dict[str, DirectoryError]]:
+        """Steps 6 and 7: each model by itself; one whose nodes fail takes no other with it."""
+        judged: dict[str, tuple[Judgement, ...]] = {}
+        refused: dict[str, DirectoryError] = {}
+        self._listed = set()
+        try:
+            for model in service.models:
+                try:
+                    judged[model.name] = self._model(files, log, model, view, now)
+                except DirectoryError as error:
+                    judged[model.name], refused[model.name] = (), error
+        finally:  # also after an error: what is not listed any more is not kept
+            self._kept = {leaf: row for leaf, row in self._kept.items() if leaf in self._listed}
+        if refused and not any(judged.values()):
+            raise next(iter(refused.values()))
+        return judged, refused
+
+    def _model(
+        self, files: GatewayFiles, log: LogClient, model: ServedModel, view: LogView, now: int
+    ) -> tuple[Judgement, ...]:
+        """Judge the shard this client keeps; if that is of no use, the one spare of this window."""
+        size = model.directory.size
+        if size == 0:
+            return ()
+        name, at = directory.model_id(model.name), max(now, view.witnessed)
+        kept = self._states.update(
+            lambda old: replace(old, shards=shards.with_kept(old.shards, name, size=size, now=at))
+        ).shards[name]
+        count = directory.shard_count(size)
+        if kept.shard < count:
+            try:
+                return self._nodes(files, log, model, kept.shard, view, now)
+            except RefusedShardError:
+                if count == 1:
+                    raise
+        spare = (
+            self._states.update(
+                lambda old: replace(
+                    old, shards=shards.with_spare(old.shards, name, size=size, now=at)
+                )
+            )
+            .shards[name]
+            .spare
         )
-        self._states.update(lambda old: state.newest(old, seen))
+        return self._nodes(files, log, model, spare or 0, view, now)
 
     def _nodes(
         self,
         files: GatewayFiles,
         log: LogClient,
-        service: Service,
-        model: str,
+        model: ServedModel,
+        number: int,
         view: LogView,
         now: int,
     ) -> tuple[Judgement, ...]:
-        """Steps 6 and 7 for one model."""
-        shard = self._shard(files, service, model, now)
+        """Steps 6 and 7 for one shard."""
+        shard = self._shard(files, model, number)
         listed = [leaf for leaf in shard.leaves if leaf is not None]
-        judgements = [self._judge(files, log, leaf, view, now) for leaf in listed]
-        failing = sum(judgement.node is None for judgement in judgements)
-        if failing * MISSING_QUARTER > len(listed):
-            reports = tuple(one.report for one in judgements if one.node is None and one.report)
-            checks = sorted({report.failed[0].id for report in reports})
-            why = f"check {', '.join(checks)}" if checks else "their evidence is not to be had"
-            raise DirectoryError(
-                "unavailable",
-                f"{failing} of {len(listed)} nodes of the shard fail: {why}",
-                reports=reports,
-            )
-        return tuple(judgements)
+        judgements = tuple(self._judge(files, log, leaf, view, now) for leaf in listed)
+        failing = [one for one in judgements if not one.serves(model.name)]
+        if len(failing) * MISSING_QUARTER > len(listed):
+            raise _refused_shard(failing, len(listed))
+        return judgements
 
-    def _shard(self, files: GatewayFiles, service: Service, model: str, now: int) -> VerifiedShard:
-        """Step 6: the shard this client keeps for a day, or a newly drawn one."""
-        found = next(one.directory for one in service.models if one.name == model)
-        name = directory.model_id(model)
-        kept = self._states.load().shards.get(name)
-        if (
-            kept is None
-            or now - kept.drawn >= directory.KEEP_SHARD
-            or kept.shard >= directory.shard_count(found.size)
-        ):
-            kept = Shard(shard=directory.draw_shard(found.size), drawn=now)
-            drawn = ClientState(shards={name: kept})
-            self._states.update(lambda old: state.newest(old, drawn))
-        path = f"/directory/{name}/{kept.shard}"
-        data = files.get(path, directory.MAX_SHARD_BYTES)
+    def _shard(self, files: GatewayFiles, model: ServedModel, number: int) -> VerifiedShard:
+        """Step 6."""
+        path = f"/directory/{directory.model_id(model.name)}/{number}"
         try:
             return directory.verify_shard(
-                data, model=model, number=kept.shard, size=found.size, root=found.root
+                files.get(path, directory.MAX_SHARD_BYTES),
+                model=model.name,
+                number=number,
+                size=model.directory.size,
+                root=model.directory.root,
             )
         except MalformedDirectoryError as error:
             raise BehindError("unavailable", str(error)) from error
+        except GatewayError as error:
+            if error.status != 404:
+                raise
+            raise BehindError("unavailable", f"{path} is not served") from error
 
     def _judge(
         self,
@@ -263,18 +282,32 @@ class Lookup:
         view: LogView,
         now: int,
     ) -> Judgement:
-        """Step 7 for one leaf. A judgement stands until it expires or a newer status comes."""
+        """Step 7 for one leaf. A judgement stands until it expires or a newer status comes.
+
+        What does not stand is judged again from the bytes at hand, and once more from the
+        gateway's: endorsements may have been renewed, and are not part of the leaf.
+        """
         found = leaf.leaf_hash()
+        self._listed.add(found)
         kept = self._kept.get(found)
-        if kept and kept.status == view.status.payload_digest and kept.stands(now):
+        at = max(now, view.witnessed)
+        if kept and kept.status == view.status.payload_digest and kept.stands(at):
             return kept
-        try:
-            data = kept.bundle if kept else files.get(f"/bundle/{found.hex()}", MAX_BUNDLE)
-            judgement = self._appraise(data, leaf, log, view, now)
-        except (GatewayError, DirectoryError) as error:
-            return Judgement(leaf=leaf, problem=f"evidence not to be had: {error}")
-        self._kept[found] = judgement
-        return judgement
+        again = self._appraise(kept.bundle, leaf, log, view, now) if kept and kept.bundle else None
+        if again is None or again.node is None:
+            try:
+                data = files.get(f"/bundle/{found.hex()}", MAX_BUNDLE)
+            except (GatewayError, DirectoryError) as error:
+                return again or Judgement(leaf=leaf, problem=f"evidence not to be had: {error}")
+            again = self._appraise(data, leaf, log, view, now)
+        self._keep(again)
+        return again
+
+    def _keep(self, judgement: Judgement) -> None:
+        held = sum(len(one.bundle) for one in self._kept.values())
+        if held + len(judgement.bundle) > MAX_KEPT:
+            judgement = replace(judgement, bundle=b"")
+        self._kept[judgement.leaf_hash] = judgement
 
     def _appraise(
         self, data: bytes, leaf: messages.DirectoryLeaf, log: LogClient, view: LogView, now: int
@@ -306,6 +339,16 @@ class Lookup:
         except (LogError, AttestationError):
             return None
 
+    def _refuse_proven(self) -> None:
+        """Refuse a service that is known to contradict itself: a later look may be shown less."""
+        proof = self._states.proof()
+        if proof is not None:
+            raise DirectoryError(
+                "equivocation",
+                f"the service has contradicted itself; the proof is in {proof}, and only removing "
+                "it makes this client look again",
+            )
+
     def _keep_proof(self, error: EquivocationError) -> str:
         """Save both entries: together they prove that the operator shows different records."""
         where = self._states.save_proof(error.first, error.second)
@@ -324,18 +367,12 @@ def _first_key(raw: bytes) -> KeyConfig:
     raise DirectoryError("unavailable", "the gateway offers no OHTTP key of a known suite")
 
 
-def _entries(log: LogClient, newest: WitnessedCheckpoint, start: int) -> LogRange:
-    """Step 4."""
-    if not 0 <= newest.checkpoint.size - start <= MAX_SCAN:
-        raise DirectoryError("unavailable", f"the hint at {start} leaves too much of the log")
-    return log.entries(newest, start)
-
-
-def _never_back(chain: str, known: Position | None, index: int, sequence: int) -> None:
-    """Refuse a record older than one accepted before, or another one of the same number."""
-    if known is None or sequence > known.sequence:
-        return
-    if sequence < known.sequence:
-        raise DirectoryError("stale", f"{chain} entry {sequence} is older than {known.sequence}")
-    if index != known.index:
-        raise DirectoryError("equivocation", f"{chain} entry {sequence} stands twice in the log")
+def _refused_shard(failing: Sequence[Judgement], listed: int) -> RefusedShardError:
+    reports = tuple(one.report for one in failing if one.report is not None and one.node is None)
+    checks = sorted({report.failed[0].id for report in reports})
+    why = f"check {', '.join(checks)}" if checks else "their evidence is not to be had"
+    if not reports and any(one.node is not None for one in failing):
+        why = "by their evidence they serve other models"
+    return RefusedShardError(
+        "unavailable", f"{len(failing)} of {listed} nodes of the shard fail: {why}", reports=reports
+    )

@@ -3,6 +3,13 @@
 `NodeBook` keeps the newest `Snapshot`, looks again in the background before it expires, and draws
 the candidates of a request: uniformly, with a CSPRNG, on different machines where machines are
 named, in random order. A request waits for a look only when there is nothing valid to choose from.
+
+What a failed look means depends on what it found. Nothing (the gateway did not answer): what is
+known stays valid until it expires. A refusal (a revoked release, a record that contradicts itself):
+what was known before is dropped at once, for it is known to be wrong now.
+
+Whatever `now` a caller brings, the decision counts from the newest witnessed time as well, and adds
+what has passed since by a clock that nobody can set: DESIGN 5, `now`.
 """
 
 import secrets
@@ -25,7 +32,7 @@ from openpcc.errors import (
 from openpcc.lookup import Judgement, Lookup, Snapshot
 from openpcc.protocol.ohttp import KeyConfig
 from openpcc.state import StateFile
-from openpcc.trust import TrustedNode
+from openpcc.trust import CLOCK_TOLERANCE, TrustedNode
 
 STALE_CODES = frozenset({"unknown-key", "expired", "ohttp-key"})
 """Gateway codes that say: what this client knows may be out of date. It looks again before the next
@@ -33,6 +40,13 @@ request; the refused one is not repeated, because the code is nobody's proof."""
 
 AHEAD = 240
 """Seconds before a snapshot or node expires at which the background looks again."""
+
+SPREAD = 120
+"""Seconds over which those looks are spread: from the exact second of a look, a gateway could tell
+which earlier look came from the same client."""
+
+LEAST = 30
+"""Seconds between looks that succeed, at the least."""
 
 PAUSES = (5, 15, 60)
 """Seconds between looks that fail; the last one repeats."""
@@ -44,6 +58,8 @@ class Selection:
 
     nodes: tuple[TrustedNode, ...]
     keys: KeyConfig
+    now: int
+    """When it was drawn, as the decision counts; to seal at."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,12 +95,15 @@ class NodeBook:
 
     def __init__(self, config: ClientConfig) -> None:
         self._config = config
+        self._closed = threading.Event()
         self._carrier = Carrier(config.relay, config.ca)
-        self._lookup = Lookup(config, self._carrier, StateFile(config.state))
+        states = StateFile(config.state)
+        self._lookup = Lookup(config, self._carrier, states, wait=self._closed.wait)
         self._looking = threading.Lock()
         self._snapshot: Snapshot | None = None
+        self._looked = 0.0
+        """`clock.ticks()` before the snapshot's look."""
         self._stale = False
-        self._closed = threading.Event()
         self._keeper: threading.Thread | None = None
 
     def candidates(self, model: str, now: int) -> Selection:
@@ -98,12 +117,17 @@ class NodeBook:
         """
         selection = self.ready(model, now)
         self._require_offered(model, now)
-        if selection is None:
-            with self._looking:
-                selection = self.ready(model, now)  # another thread may have looked meanwhile
-                if selection is None:
-                    self._look(now)
-                    selection = self.ready(model, now)
+        if selection is not None:
+            return selection
+        began = clock.ticks()
+        with self._looking:
+            now += int(clock.ticks() - began)
+            selection = self.ready(model, now)  # another thread may have looked meanwhile
+            if selection is None:
+                began = clock.ticks()
+                self._look(now)
+                now += int(clock.ticks() - began)  # a look can take minutes
+                selection = self.ready(model, now)
         self._require_offered(model, now)
         if selection is None:
             raise self._nothing(model)
@@ -111,19 +135,20 @@ class NodeBook:
 
     def ready(self, model: str, now: int) -> Selection | None:
         """Draw from what is known, without blocking; None if that is not valid any more."""
-        snapshot = self._snapshot
-        if snapshot is None or self._stale or now >= snapshot.expires:
+        snapshot, at = self._valid(now)
+        if snapshot is None:
             return None
-        trusted = _trusted(snapshot.judged.get(model, ()), now)
+        trusted = _trusted(snapshot.judged.get(model, ()), model, at)
         nodes = draw(trusted, snapshot.service.parameters.candidates)
-        return Selection(nodes=nodes, keys=snapshot.keys) if nodes else None
+        return Selection(nodes=nodes, keys=snapshot.keys, now=at) if nodes else None
 
     def models(self, now: int) -> list[str]:
         """Name the models of the logged service entry. Raises as `candidates`."""
-        snapshot = self._snapshot
-        if snapshot is None or self._stale or now >= snapshot.expires:
+        snapshot, _ = self._valid(now)
+        if snapshot is None:
             self.refresh(now)
-        return [] if self._snapshot is None else list(self._snapshot.judged)
+            snapshot = self._snapshot
+        return [] if snapshot is None else list(snapshot.judged)
 
     def refresh(self, now: int) -> None:
         """Look at the service now. Raises as `candidates`."""
@@ -164,15 +189,36 @@ class NodeBook:
     def close(self) -> None:
         """End the background thread and the connections."""
         self._closed.set()
+        self._carrier.close()  # which ends a look that is under way
         if self._keeper is not None and self._keeper is not threading.current_thread():
             self._keeper.join(timeout=5)
-        self._carrier.close()
 
     def _look(self, now: int) -> None:
         """Look once; the caller holds `_looking`."""
-        self._snapshot = self._lookup.look(now)
-        self._stale = False
-        if self._keeper is None and not self._closed.is_set():
+        began = clock.ticks()
+        try:
+            found = self._lookup.look(now)
+        except DirectoryError as error:
+            if error.code == "equivocation" or error.reports:
+                self._snapshot = None
+            raise
+        self._looked, self._snapshot, self._stale = began, found, False
+        self._start_keeper()
+
+    def _valid(self, now: int) -> tuple[Snapshot | None, int]:
+        """Give the snapshot, if it may be used, and `now` as the decision counts it."""
+        snapshot = self._snapshot
+        if snapshot is None:
+            return None, now
+        at = max(now, snapshot.view.witnessed + int(clock.ticks() - self._looked))
+        behind = now < at - CLOCK_TOLERANCE  # 5.clock; a look says so by name
+        if self._stale or behind or at >= snapshot.expires:
+            return None, at
+        return snapshot, at
+
+    def _start_keeper(self) -> None:
+        alive = self._keeper is not None and self._keeper.is_alive()
+        if not alive and not self._closed.is_set():
             self._keeper = threading.Thread(target=self._keep, name="openpcc-nodes", daemon=True)
             self._keeper.start()
 
@@ -194,19 +240,22 @@ class NodeBook:
         if snapshot is None:
             return PAUSES[0]
         ends = [node.expires for rows in snapshot.judged.values() for node in _nodes(rows)]
-        return max(min([snapshot.expires, *ends]) - AHEAD - clock.now(), PAUSES[0])
+        _, at = self._valid(clock.now())
+        spread = secrets.randbelow(SPREAD)
+        return max(min([snapshot.expires, *ends]) - AHEAD - spread - at, LEAST)
 
     def _require_offered(self, model: str, now: int) -> None:
         """Refuse a model that a valid entry does not name; looking again would not change it."""
-        snapshot = self._snapshot
-        if snapshot is None or self._stale or now >= snapshot.expires:
-            return
-        if model not in snapshot.judged:
+        snapshot, _ = self._valid(now)
+        if snapshot is not None and model not in snapshot.judged:
             raise UnknownModelError(model, tuple(snapshot.judged))
 
     def _nothing(self, model: str) -> OpenPCCError:
         """Say why no node can be chosen for a model the service offers."""
-        judged = self._snapshot.judged.get(model, ()) if self._snapshot else ()
+        snapshot = self._snapshot
+        if snapshot is not None and model in snapshot.refused:
+            return snapshot.refused[model]
+        judged = snapshot.judged.get(model, ()) if snapshot else ()
         reports = [one.report for one in judged if one.report is not None and one.node is None]
         if len(judged) == 1 and reports:
             return RefusedError(reports[0])
@@ -217,8 +266,8 @@ def _nodes(rows: Sequence[Judgement]) -> list[TrustedNode]:
     return [row.node for row in rows if row.node is not None]
 
 
-def _trusted(rows: Sequence[Judgement], now: int) -> list[TrustedNode]:
-    return [node for node in _nodes(rows) if now < node.expires]
+def _trusted(rows: Sequence[Judgement], model: str, now: int) -> list[TrustedNode]:
+    return [node for node in _nodes(rows) if now < node.expires and model in node.models]
 
 
 def _views(judged: Mapping[str, Sequence[Judgement]]) -> tuple[NodeView, ...]:
@@ -226,7 +275,9 @@ def _views(judged: Mapping[str, Sequence[Judgement]]) -> tuple[NodeView, ...]:
     rows: dict[bytes, Judgement] = {}
     for model, judgements in judged.items():
         for row in judgements:
-            models.setdefault(row.leaf_hash, []).append(model)
+            named = models.setdefault(row.leaf_hash, [])
+            if row.node is None or row.serves(model):
+                named.append(model)
             rows[row.leaf_hash] = row
     return tuple(_node_view(row, models[leaf]) for leaf, row in rows.items())
 
@@ -248,12 +299,13 @@ def _node_view(row: Judgement, models: Sequence[str]) -> NodeView:
 def draw(nodes: Sequence[TrustedNode], count: int) -> tuple[TrustedNode, ...]:
     """Draw at most `count` nodes on different machines, uniformly, in random order.
 
-    Of nodes on one machine one is drawn first, so that no machine gains by running many.
+    Of nodes on one machine one is drawn first, so that no machine gains by running many. Where the
+    platform names no machine, nodes with one key are one.
     """
     random = secrets.SystemRandom()
     machines: dict[bytes, list[TrustedNode]] = {}
     for node in nodes:
-        machines.setdefault(node.machine or node.leaf_hash, []).append(node)
+        machines.setdefault(node.machine or node.key_id, []).append(node)
     one_each = [random.choice(group) for group in machines.values()]
     order = random.sample(one_each, len(one_each))
     # One message has one suite: the first drawn decides, the others must offer it too.

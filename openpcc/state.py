@@ -8,6 +8,7 @@ change is read, merged and replaced under a lock, and every number only grows.
 import fcntl
 import hashlib
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +19,10 @@ from attestation import strict_json
 from openpcc.errors import ConfigurationError
 
 MAX_STATE = 2**20
-"""Bytes of a state file; more is refused, not read."""
+"""Bytes of a state file; more is refused, neither read nor written."""
+
+PROOF = "equivocation-"
+"""How the folders of kept proofs begin."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +39,9 @@ class Shard:
 
     shard: int
     drawn: int
+    spare: int | None = None
+    """The one used in the window of `spare_drawn` because the kept one could not be."""
+    spare_drawn: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +85,8 @@ class StateFile:
                 data = file.read(MAX_STATE + 1)
         except FileNotFoundError:
             return ClientState()
+        except OSError as error:
+            raise self._unusable(error) from error
         try:
             return decode(data)
         except strict_json.StrictJSONError as error:
@@ -86,26 +95,57 @@ class StateFile:
             ) from error
 
     def update(self, change: Callable[[ClientState], ClientState]) -> ClientState:
-        """Replace the state by `change(state)`, atomically and after every other process."""
-        with self._locked():
-            state = change(self.load())
-            temporary = self._path.with_name(f".state-{secrets.token_hex(8)}")
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(encode(state))
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self._path)
+        """Replace the state by `change(state)`, atomically and after every other process.
+
+        Raises:
+            ConfigurationError: the folder cannot be written, or the state is damaged.
+        """
+        try:
+            with self._locked():
+                state = change(self.load())
+                data = encode(state)
+                if len(data) > MAX_STATE:  # written, it could not be read again
+                    raise ConfigurationError(f"{self._path}: would exceed {MAX_STATE} bytes")
+                self._replace(data)
+        except OSError as error:
+            raise self._unusable(error) from error
         return state
 
     def save_proof(self, first: bytes, second: bytes) -> Path:
-        """Keep two contradicting log entries; gives the folder they are in."""
+        """Keep two signed statements that contradict each other; gives the folder they are in.
+
+        Raises:
+            ConfigurationError: the folder cannot be written.
+        """
         digest = hashlib.sha256(first + second).hexdigest()[:16]
-        folder = self._folder / f"equivocation-{digest}"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        (folder / "first.json").write_bytes(first)
-        (folder / "second.json").write_bytes(second)
+        folder = self._folder / f"{PROOF}{digest}"
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            (folder / "first.json").write_bytes(first)
+            (folder / "second.json").write_bytes(second)
+        except OSError as error:
+            raise self._unusable(error) from error
         return folder
+
+    def proof(self) -> Path | None:
+        """Give the folder of a kept proof; None if this service never contradicted itself."""
+        return next(iter(sorted(self._folder.glob(f"{PROOF}*"))), None)
+
+    def _replace(self, data: bytes) -> None:
+        temporary = self._path.with_name(f".state-{secrets.token_hex(8)}")
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(self._path)
+        finally:
+            temporary.unlink(missing_ok=True)  # a full disk is not filled further
+
+    def _unusable(self, error: OSError) -> ConfigurationError:
+        reason = error.strerror or "unusable"
+        return ConfigurationError(f"{self._folder}: cannot use the state folder ({reason})")
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -118,11 +158,15 @@ class StateFile:
 
 
 def newest(old: ClientState, new: ClientState) -> ClientState:
-    """Merge two states so that no number goes back."""
+    """Merge two states so that no number goes back.
+
+    Of two checkpoints the larger tree stays: a smaller one, even if it was cosigned later, would
+    forget that the log was seen to have grown beyond it.
+    """
     floors = dict(old.floors)
     for issuer, number in new.floors.items():
         floors[issuer] = max(number, floors.get(issuer, 0))
-    ahead = new.witnessed >= old.witnessed
+    ahead = (_size(new), new.witnessed) >= (_size(old), old.witnessed)
     return replace(
         new,
         checkpoint=new.checkpoint if ahead else old.checkpoint,
@@ -143,10 +187,7 @@ def encode(state: ClientState) -> bytes:
             "witnessed": state.witnessed,
             "service": _position(state.service),
             "status": _position(state.status),
-            "shards": {
-                model: {"shard": kept.shard, "drawn": kept.drawn}
-                for model, kept in state.shards.items()
-            },
+            "shards": {model: _shard(kept) for model, kept in state.shards.items()},
             "floors": {issuer.hex(): number for issuer, number in state.floors.items()},
         }
     )
@@ -179,6 +220,18 @@ def _later(old: Position | None, new: Position | None) -> Position | None:
     return new if new.sequence >= old.sequence else old
 
 
+def _size(state: ClientState) -> int:
+    """Read the tree size of the checkpoint, verified before it was kept; -1: there is none."""
+    lines = state.checkpoint.split(b"\n", 2)
+    return int(lines[1]) if len(lines) == 3 and re.fullmatch(rb"[0-9]{1,19}", lines[1]) else -1
+
+
+def _shard(kept: Shard) -> dict[str, object]:
+    spare = {"shard": kept.spare, "drawn": kept.spare_drawn}
+    found: dict[str, object] = {"shard": kept.shard, "drawn": kept.drawn}
+    return found if kept.spare is None else found | {"spare": spare}
+
+
 def _position(position: Position | None) -> dict[str, int] | None:
     if position is None:
         return None
@@ -196,6 +249,10 @@ def _read_position(members: strict_json.Members, key: str) -> Position | None:
 
 def _read_shard(members: strict_json.Members) -> Shard:
     shard = Shard(shard=members.integer("shard"), drawn=members.integer("drawn"))
+    if "spare" in members:
+        spare = members.child("spare")
+        shard = replace(shard, spare=spare.integer("shard"), spare_drawn=spare.integer("drawn"))
+        spare.end()
     members.end()
     return shard
 

@@ -76,7 +76,7 @@ class Transport(httpx.BaseTransport):
         if isinstance(call, Answer):
             return _answer(request, call)
         selection = self.book.candidates(call.model, clock.now())
-        reply = Reply(selection.keys, selection.nodes, call, now=clock.now())
+        reply = Reply(selection.keys, selection.nodes, call, now=selection.now)
         with self.book.learning(), ExitStack() as stack:
             stack.callback(reply.close)
             chunks = stack.enter_context(self._carrier.exchange(reply.body))
@@ -115,7 +115,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         selection = self.book.ready(call.model, clock.now())
         if selection is None:
             selection = await asyncio.to_thread(self.book.candidates, call.model, clock.now())
-        reply = Reply(selection.keys, selection.nodes, call, now=clock.now())
+        reply = Reply(selection.keys, selection.nodes, call, now=selection.now)
         with self.book.learning():
             async with AsyncExitStack() as stack:
                 stack.callback(reply.close)
@@ -126,7 +126,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """Close every connection and stop the background verification."""
-        self.book.close()
+        await asyncio.to_thread(self.book.close)  # waits for its thread
         await self._carrier.aclose()
 
 
@@ -188,7 +188,10 @@ def _answer(request: httpx.Request, answer: Answer) -> httpx.Response:
 def _response(request: httpx.Request, reply: Reply, stream: object) -> httpx.Response:
     response = _library(request).Response(
         reply.status,
-        headers=list(reply.headers),
+        # As bytes: the library would refuse, or spell anew, what is not ASCII.
+        headers=[
+            (name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers
+        ],
         stream=stream,
         extensions={"openpcc": reply},
     )
