@@ -1,0 +1,529 @@
+"""One look at a service whose operator cheats in one way at a time."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from openpcc import directory
+from openpcc.carrier import Carrier
+from openpcc.errors import ConfigurationError, DirectoryError, GatewayError
+from openpcc.lookup import Lookup, Snapshot
+from openpcc.protocol import hpke
+from openpcc.protocol.ohttp import GatewayKey, encode_configs
+from openpcc.state import Position, Shard, StateFile
+from tests.fakes.memory_service import MemoryCarrier, MemoryService, Node
+from tests.fakes.world import NOW
+from tests.transparency_log.memory_log import service_statement
+from transparency_log.entry import sign_entry
+from transparency_log.service import ServiceStatement
+
+Listing = list[Node | None]
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> MemoryService:
+    return MemoryService(tmp_path)
+
+
+@pytest.fixture
+def look(service: MemoryService) -> "Looker":
+    return Looker(service)
+
+
+class Looker:
+    """A client that keeps its lookup between looks, and its state between clients."""
+
+    def __init__(self, service: MemoryService) -> None:
+        self.service = service
+        self.carrier = MemoryCarrier(service)
+        self.waited: list[float] = []
+        self.states = StateFile(service.config.state)
+        self.restart()
+
+    def restart(self) -> None:
+        self.lookup = Lookup(
+            self.service.config,
+            cast("Carrier", self.carrier),
+            self.states,
+            wait=self.waited.append,
+        )
+
+    def __call__(self, now: int = NOW) -> Snapshot:
+        self.service.asked.clear()
+        return self.lookup.look(now)
+
+    def refused(self, now: int = NOW) -> DirectoryError:
+        with pytest.raises(DirectoryError) as caught:
+            self(now)
+        return caught.value
+
+    def shard(self) -> Shard:
+        return self.states.load().shards[directory.model_id("demo")]
+
+    def asked_for(self, kind: str) -> list[str]:
+        return [path for path in self.service.asked if path.startswith(f"/{kind}/")]
+
+
+def trusted(snapshot: Snapshot) -> list[bytes]:
+    return [row.leaf_hash for row in snapshot.judged["demo"] if row.node is not None]
+
+
+def test_an_honest_service_is_trusted(look: Looker, service: MemoryService):
+    snapshot = look()
+    assert trusted(snapshot) == [node.leaf.leaf_hash() for node in service.nodes]
+    assert snapshot.service.sequence == 0
+    assert snapshot.refused == {}
+    assert look.waited == []
+
+
+def test_what_was_accepted_is_remembered(look: Looker, service: MemoryService):
+    look()
+    known = look.states.load()
+    assert known.checkpoint == service.world.log.note()
+    assert known.witnessed == NOW
+    assert known.service == Position(index=service.hint[0], sequence=0)
+    assert known.status == Position(index=service.status_index, sequence=0)
+
+
+# Step 1: keys.
+
+
+def test_keys_other_than_the_logged_ones_are_refused(look: Looker, service: MemoryService):
+    # The gateway has these keys too, so everything opens; they are this client's alone.
+    service.gateway_key = GatewayKey.generate(
+        kem_id=hpke.KEM_X25519, key_id=2, algorithms=((1, 2),)
+    )
+    service.raw_keys = encode_configs([service.gateway_key.config])
+    assert "OHTTP keys" in str(look.refused())
+    assert look.asked_for("directory") == []
+
+
+@pytest.mark.parametrize("raw", [b"", b"\x00", b"no keys at all"])
+def test_bytes_that_are_no_keys_are_refused(look: Looker, service: MemoryService, raw: bytes):
+    service.raw_keys = raw
+    assert look.refused().code == "unavailable"
+
+
+def test_keys_for_algorithms_nobody_knows_are_refused(look: Looker, service: MemoryService):
+    odd = replace(service.gateway_key.config, algorithms=((1, 0x7777),))
+    service.raw_keys = encode_configs([odd])
+    assert look.refused().code == "unavailable"
+
+
+# Step 2: hint.
+
+
+def test_a_hint_of_another_service_is_refused(look: Looker, service: MemoryService):
+    service.files["/service"] = service.hint_document(service="other.example")
+    assert "another service" in str(look.refused())
+
+
+@pytest.mark.parametrize("index", [3, 10**9])
+def test_a_hint_beyond_the_log_is_refused(look: Looker, service: MemoryService, index: int):
+    service.files["/service"] = service.hint_document(index=index + 1, status=index + 1)
+    assert "too much of the log" in str(look.refused())
+
+
+def test_an_endless_hint_is_refused(look: Looker, service: MemoryService):
+    service.files["/service"] = bytes(directory.MAX_HINT + 1)
+    assert "more than" in str(look.refused())
+
+
+# Step 3: checkpoint.
+
+
+def test_an_old_checkpoint_is_refused(look: Looker, service: MemoryService):
+    service.times = (NOW - 1201, NOW - 1201)
+    assert look.refused().code == "stale"
+
+
+def test_a_checkpoint_older_than_what_was_witnessed_is_refused(
+    look: Looker, service: MemoryService
+):
+    look()
+    later = NOW + 250  # the local clock may be behind by five minutes
+    look.states.update(lambda old: replace(old, witnessed=later))
+    service.times = (NOW - 960, NOW - 960)
+    assert look.refused().code == "stale"
+
+
+def test_a_local_clock_far_behind_is_refused_by_name(look: Looker, service: MemoryService):
+    assert "5.clock" in str(look.refused(NOW - 301))
+    service.times = (NOW - 1, NOW - 1)
+    assert trusted(look(NOW - 301))
+
+
+def test_a_clock_set_back_does_not_prolong_a_kept_judgement(look: Looker, service: MemoryService):
+    look()
+    assert "5.clock" in str(look.refused(NOW - 4000))
+
+
+def test_a_checkpoint_without_a_quorum_is_refused(look: Looker, service: MemoryService):
+    service.times = (NOW,)
+    assert "log" in str(look.refused())
+
+
+def test_a_log_that_shrank_is_refused(look: Looker, service: MemoryService):
+    look()
+    last = service.world.log.entries.pop()
+    service.world.log.entries.pop()
+    service.world.log.entries.append(last)
+    service.hint = (len(service.world.log.entries) - 1,) * 2
+    assert "shrank" in str(look.refused())
+
+
+def test_a_log_with_another_past_is_refused(look: Looker, service: MemoryService):
+    look()
+    service.world.log.entries[0] = b"another past"
+    service.submit(b"more")
+    assert look.refused().code == "unavailable"
+
+
+def test_two_trees_of_one_size_are_kept_as_proof(look: Looker, service: MemoryService):
+    look()
+    before = look.states.load().checkpoint
+    service.world.log.entries[0] = b"another past"
+    assert look.refused().code == "equivocation"
+    proof = look.states.proof()
+    assert proof is not None
+    assert (proof / "first.json").read_bytes() == before
+
+
+def test_a_state_of_another_log_is_named(look: Looker):
+    look.states.update(lambda old: replace(old, checkpoint=b"another log's"))
+    with pytest.raises(ConfigurationError, match="another log"):
+        look()
+
+
+# Steps 4 and 5: entries.
+
+
+def test_two_entries_of_one_number_are_kept_as_proof_and_stay_refused(
+    look: Looker, service: MemoryService
+):
+    service.publish({"demo": [service.nodes[0]]}, sequence=0)
+    error = look.refused()
+    assert error.code == "equivocation"
+    assert "report" in str(error)
+    proof = look.states.proof()
+    assert proof is not None
+    entries = service.world.log.entries
+    assert (proof / "first.json").read_bytes() == entries[-2]
+    assert (proof / "second.json").read_bytes() == entries[-1]
+    # Later the gateway shows a part of the log where only one of them stands.
+    service.submit(*[b"filler"] * 600)
+    service.publish()
+    look.restart()
+    assert look.refused().code == "equivocation"
+    assert service.asked == []
+
+
+def test_an_older_service_entry_is_refused(look: Looker, service: MemoryService):
+    look.states.update(lambda old: replace(old, service=Position(index=9, sequence=5)))
+    error = look.refused()
+    assert error.code == "stale"
+    assert "service entry 0 is older than 5" in str(error)
+
+
+def test_an_older_status_is_refused(look: Looker, service: MemoryService):
+    look.states.update(lambda old: replace(old, status=Position(index=9, sequence=5)))
+    assert "status entry 0 is older than 5" in str(look.refused())
+
+
+def test_a_revoked_release_cannot_be_listed_again_by_an_old_status(
+    look: Looker, service: MemoryService
+):
+    """The revoking status is hidden behind a copy of the one before, which the hint points at."""
+    listing = service.world.status
+    service.set_status([])
+    service.submit(*[b"filler"] * 40, listing)
+    service.publish()
+    last = len(service.world.log.entries) - 1
+    service.hint = (last, last - 1)
+    error = look.refused()
+    assert "7.status" in str(error)
+
+
+def test_a_repeated_entry_is_no_equivocation(look: Looker, service: MemoryService):
+    look()
+    service.submit(service.world.log.entries[service.hint[0]])
+    last = len(service.world.log.entries) - 1
+    service.hint = (last, service.status_index)
+    assert trusted(look())
+
+
+def test_another_operators_entries_change_nothing(look: Looker, service: MemoryService):
+    other = entry_statement(7, service="other.example")
+    service.submit(sign_entry(other, [service.world.log.service]), b"not even an entry")
+    assert trusted(look())
+
+
+def test_an_entry_by_another_key_is_passed_over(look: Looker, service: MemoryService):
+    service.submit(sign_entry(entry_statement(9), [service.world.log.status]))
+    assert look().service.sequence == 0
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "code"),
+    [(-1300, -100, "stale"), (-1200, 0, "stale"), (301, 1200, "stale"), (-30, 1171, "unavailable")],
+)
+def test_an_entry_that_is_not_of_now_is_refused(
+    look: Looker, service: MemoryService, begin: int, end: int, code: str
+):
+    statement = entry_statement(1, not_before=NOW + begin, not_after=NOW + end)
+    service.submit(sign_entry(statement, [service.world.log.service]))
+    assert look.refused().code == code
+
+
+def test_altered_entries_are_refused(look: Looker, service: MemoryService):
+    size = len(service.world.log.entries)
+    honest = service.log_file(f"tile/entries/000.p/{size}")
+    service.files[f"/log/tile/entries/000.p/{size}"] = honest.replace(b"=", b"-", 1)
+    assert look.refused().code == "unavailable"
+
+
+def entry_statement(sequence: int, **changes: Any) -> ServiceStatement:
+    statement = service_statement(sequence, not_before=NOW - 30)
+    return replace(statement, models=(), **changes)
+
+
+# Step 6: shard.
+
+
+def test_a_shard_that_is_not_of_the_root_is_refused_after_a_second_try(
+    look: Looker, service: MemoryService
+):
+    leaves = service.directories["demo"]
+    service.directories["demo"] = [leaves[1], leaves[0]]
+    assert "not part of the logged directory" in str(look.refused())
+    assert look.waited == [2]
+
+
+def test_a_gateway_a_moment_behind_gets_a_second_try(look: Looker, service: MemoryService):
+    old = dict(service.directories)
+    service.publish({"demo": [service.nodes[0]]})
+    new, service.directories = service.directories, old
+
+    def catch_up(_: float) -> None:
+        service.directories = new
+
+    look.lookup = Lookup(service.config, cast("Carrier", look.carrier), look.states, wait=catch_up)
+    assert len(trusted(look())) == 1
+
+
+def test_a_shard_that_lists_a_node_twice_is_refused(look: Looker, service: MemoryService):
+    service.publish({"demo": [service.nodes[0], *[service.nodes[1]] * 3]})
+    assert "twice" in str(look.refused())
+
+
+def many(service: MemoryService, shards: int) -> Listing:
+    """A directory of so many shards; the nodes stand at the end of each."""
+    rest: list[Node | None] = [None] * 14
+    listing: Listing = []
+    for number in range(shards):
+        service.nodes += [service.node(100 + 2 * number), service.node(101 + 2 * number)]
+        listing += [*rest, *service.nodes[-2:]]
+    return listing
+
+
+def test_the_shard_is_kept_for_a_day(look: Looker, service: MemoryService):
+    service.publish({"demo": many(service, 3)})
+    look()
+    first = look.shard()
+    for _ in range(4):
+        look.restart()
+        look()
+        assert look.shard() == first
+    outdated = replace(first, drawn=NOW - directory.KEEP_SHARD)
+    look.states.update(lambda old: replace(old, shards={directory.model_id("demo"): outdated}))
+    look()
+    assert look.shard().drawn == NOW
+
+
+def test_a_shard_drawn_in_the_future_is_not_kept_for_ever(look: Looker, service: MemoryService):
+    name = directory.model_id("demo")
+    ahead = Shard(shard=0, drawn=NOW + 10**6)
+    look.states.update(lambda old: replace(old, shards={name: ahead}))
+    look()
+    assert look.shard().drawn == NOW
+
+
+def test_a_directory_that_shrinks_and_grows_again_moves_nobody(
+    look: Looker, service: MemoryService
+):
+    full = many(service, 3)
+    service.publish({"demo": full})
+    name = directory.model_id("demo")
+    look.states.update(lambda old: replace(old, shards={name: Shard(shard=2, drawn=NOW - 5)}))
+    look()
+    service.publish({"demo": full[:16]})
+    assert len(trusted(look())) == 2
+    assert look.shard().shard == 2
+    assert look.shard().spare == 0
+    service.publish({"demo": full})
+    look()
+    assert look.asked_for("directory") == [f"/directory/{name}/2"]
+
+
+def test_a_failing_shard_gets_one_spare_and_no_more(look: Looker, service: MemoryService):
+    service.publish({"demo": many(service, 4)})
+    name = directory.model_id("demo")
+    look.states.update(lambda old: replace(old, shards={name: Shard(shard=1, drawn=NOW - 5)}))
+    for node in service.nodes[4:6]:
+        service.files[f"/bundle/{node.leaf.leaf_hash().hex()}"] = b""
+    look()
+    spare = look.shard().spare
+    assert spare in (0, 2, 3)
+    assert look.shard().shard == 1
+    for node in service.nodes:
+        service.files[f"/bundle/{node.leaf.leaf_hash().hex()}"] = b""
+    look.restart()  # another process, the same window
+    look.refused()
+    assert look.asked_for("directory") == [f"/directory/{name}/1", f"/directory/{name}/{spare}"]
+
+
+def test_too_many_models_in_a_day_are_refused_and_push_nothing_out(
+    look: Looker, service: MemoryService
+):
+    names = {f"{number:064x}": Shard(shard=0, drawn=NOW - 5) for number in range(256)}
+    look.states.update(lambda old: replace(old, shards=names))
+    assert "256 models" in str(look.refused())
+    assert look.states.load().shards == names
+
+
+# Step 7: nodes.
+
+
+def test_nodes_missing_beyond_a_quarter_refuse_the_shard(look: Looker, service: MemoryService):
+    service.nodes += [service.node(number) for number in range(2, 8)]
+    service.publish()
+    for failing, node in enumerate(service.nodes[:3], start=1):
+        look.restart()
+        service.files[f"/bundle/{node.leaf.leaf_hash().hex()}"] = b""
+        if failing <= 2:  # a quarter of eight
+            assert len(trusted(look())) == 8 - failing
+        else:
+            assert "3 of 8" in str(look.refused())
+
+
+def test_empty_slots_are_not_missing_nodes(look: Looker, service: MemoryService):
+    service.publish({"demo": [None, service.nodes[0], None, None]})
+    assert len(trusted(look())) == 1
+
+
+def test_evidence_of_another_leaf_is_refused(look: Looker, service: MemoryService):
+    first, second = service.nodes
+    service.files[f"/bundle/{first.leaf.leaf_hash().hex()}"] = second.bundle
+    error = look.refused()
+    assert [report.failed[0].id for report in error.reports] == ["1.leaf"]
+
+
+def test_an_endless_bundle_is_a_missing_one(look: Looker, service: MemoryService):
+    first = service.nodes[0]
+    service.files[f"/bundle/{first.leaf.leaf_hash().hex()}"] = bytes(4 * 2**20 + 1)
+    assert "evidence is not to be had" in str(look.refused())
+
+
+def test_a_kept_judgement_is_used_without_fetching_again(look: Looker, service: MemoryService):
+    first = look()
+    assert len(look.asked_for("bundle")) == 2
+    second = look(NOW + 60)
+    assert look.asked_for("bundle") == []
+    assert second.judged["demo"][0] is first.judged["demo"][0]
+
+
+def test_a_kept_judgement_falls_when_a_status_revokes_its_release(
+    look: Looker, service: MemoryService
+):
+    look()
+    service.set_status([])
+    error = look.refused()
+    assert {report.failed[0].id for report in error.reports} == {"7.status"}
+    service.set_status([service.world.release])
+    assert len(trusted(look())) == 2
+
+
+def test_a_kept_judgement_ends_with_the_trust_in_its_node(look: Looker, service: MemoryService):
+    service.world.not_after = NOW + 500
+    service.nodes = [service.node(8), service.node(9)]
+    service.publish()
+    assert {row.node.expires for row in look().judged["demo"] if row.node} == {NOW + 380}
+    assert len(trusted(look(NOW + 379))) == 2
+    error = look.refused(NOW + 381)
+    assert {report.failed[0].id for report in error.reports} == {"4.margin"}
+
+
+def test_renewed_endorsements_are_fetched_when_the_kept_ones_fail(
+    look: Looker, service: MemoryService
+):
+    look()
+    kept = look.lookup._kept
+    for leaf, row in list(kept.items()):
+        kept[leaf] = replace(row, bundle=row.bundle[:-1], status=b"older")
+    assert len(trusted(look())) == 2
+    assert len(look.asked_for("bundle")) == 2
+
+
+def test_what_is_not_listed_any_more_is_not_kept(look: Looker, service: MemoryService):
+    look()
+    service.publish({"demo": [service.nodes[0]]})
+    look()
+    assert list(look.lookup._kept) == [service.nodes[0].leaf.leaf_hash()]
+    service.nodes.append(service.node(7))
+    service.publish({"demo": [service.nodes[2], service.nodes[1]]})
+    service.files[f"/bundle/{service.nodes[1].leaf.leaf_hash().hex()}"] = b""
+    look.refused()  # after a look that fails as well
+    assert list(look.lookup._kept) == [service.nodes[2].leaf.leaf_hash()]
+
+
+def test_a_node_of_another_model_does_not_count(look: Looker, service: MemoryService):
+    service.publish({"demo": list(service.nodes), "other": [service.nodes[0]]})
+    snapshot = look()
+    assert len(trusted(snapshot)) == 2
+    assert snapshot.judged["other"] == ()
+    assert "serve other models" in str(snapshot.refused["other"])
+
+
+def test_a_model_whose_nodes_fail_takes_no_other_with_it(look: Looker, service: MemoryService):
+    service.nodes.append(service.node(5))
+    service.publish({"demo": list(service.nodes[:2]), "more": [service.nodes[2]]})
+    service.files[f"/bundle/{service.nodes[2].leaf.leaf_hash().hex()}"] = b""
+    snapshot = look()
+    assert len(trusted(snapshot)) == 2
+    assert snapshot.refused["more"].code == "unavailable"
+
+
+def test_a_model_without_nodes_is_listed_and_has_none(look: Looker, service: MemoryService):
+    service.publish({"demo": list(service.nodes), "soon": []})
+    assert look().judged["soon"] == ()
+
+
+def test_a_snapshot_ends_with_the_first_thing_it_rests_on(look: Looker, service: MemoryService):
+    snapshot = look()
+    assert snapshot.expires == NOW - 30 + 1200
+    service.times = (NOW - 600, NOW - 600)
+    look.states.update(lambda old: replace(old, checkpoint=b"", witnessed=0))
+    look.restart()
+    assert look().expires == NOW + 600
+
+
+def test_a_gateway_that_fails_is_its_own_error(look: Looker):
+    look.carrier.broken = True
+    with pytest.raises(GatewayError):
+        look()
+
+
+def test_two_processes_on_two_forks_do_not_both_succeed(look: Looker, service: MemoryService):
+    """What another process accepted meanwhile must be of the same history."""
+    update = look.states.update
+
+    def meanwhile(change: Any) -> Any:
+        look.states.update = update  # type: ignore[method-assign]
+        forked = replace(service.world.log, entries=[b"fork", *service.world.log.entries[1:]])
+        update(lambda old: replace(old, checkpoint=forked.note(), witnessed=NOW))
+        return update(change)
+
+    look.states.update = meanwhile  # type: ignore[method-assign]
+    assert look.refused().code == "equivocation"
