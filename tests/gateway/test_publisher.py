@@ -18,7 +18,7 @@ from gateway.errors import ChainError, ConfigurationError, UpstreamError
 from gateway.log_reader import LogReader
 from gateway.outbound import Outbound
 from gateway.publisher import Publisher
-from gateway.telemetry import Telemetry
+from gateway.telemetry import LineFormatter, Telemetry
 from gateway.window import Window
 from openpcc.protocol.hpke import KEM_X25519
 from openpcc.protocol.messages import DirectoryLeaf, machine_digest
@@ -223,6 +223,17 @@ def test_a_lost_round_does_not_unlist_a_node(tmp_path: Path) -> None:
         assert found.publisher._discovery.listed(found.now)
         found.pass_time(2)
         assert not found.publisher._discovery.listed(found.now)
+
+
+def test_a_log_line_names_a_node_by_its_number(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "openpcc.gateway")
+    with world(tmp_path, NodeScript(b"a"), NodeScript(b"b", down=True)) as found:
+        found.rounds(2)
+    (line,) = (json.loads(LineFormatter().format(record)) for record in caplog.records)
+    assert (line["event"], line["node"]) == ("node-without-evidence", 1)
+    assert "127.0.0.1" not in str(line)
 
 
 def test_an_epoch_about_to_end_is_not_listed(tmp_path: Path) -> None:
