@@ -11,6 +11,7 @@ import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -36,6 +37,12 @@ X509_ERRORS = (
     x509.UnsupportedGeneralNameType,
 )
 """What the parser of `cryptography` raises for bytes that are not what they should be."""
+
+KEPT_CHAINS = 64
+"""Parsed chains remembered: a bundle's chain is read for its signature and for its lists."""
+
+KEPT_SIGNATURES = 512
+"""Pairs of certificate and issuer remembered as signed."""
 
 UNDERSTOOD = frozenset({x509.OID_BASIC_CONSTRAINTS, x509.OID_KEY_USAGE})
 """Extensions that may be critical, because `check_path` heeds them."""
@@ -74,6 +81,7 @@ class Certificate:
     parsed: x509.Certificate = field(repr=False)
 
 
+@lru_cache(maxsize=KEPT_CHAINS)
 def parse_chain(pem: bytes) -> tuple[Certificate, ...]:
     """Read a chain of PEM certificates.
 
@@ -216,11 +224,21 @@ def _check_issued(certificate: Certificate, issuer: Certificate) -> None:
             actual=certificate.signature_hash or "another algorithm",
         )
     try:
-        certificate.parsed.verify_directly_issued_by(issuer.parsed)
+        _verify_issued(certificate.parsed, issuer.parsed)
     except InvalidSignature as error:
         raise _not_issued(certificate, issuer, "its signature does not verify") from error
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise _not_issued(certificate, issuer, "names or key do not fit") from error
+
+
+@lru_cache(maxsize=KEPT_SIGNATURES)
+def _verify_issued(certificate: x509.Certificate, issuer: x509.Certificate) -> None:
+    """Check names and signature. Remembered by the whole DER of both, and only if it held.
+
+    Sixteen bundles of a shard share their vendor's certificates; a signature that verified once
+    verifies again. Validity, revocation and constraints are judged anew every time.
+    """
+    certificate.verify_directly_issued_by(issuer)
 
 
 def _not_issued(certificate: Certificate, issuer: Certificate, actual: str) -> AppraisalError:
