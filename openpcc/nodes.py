@@ -14,7 +14,7 @@ what has passed since by a clock that nobody can set: DESIGN 5, `now`.
 
 import secrets
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -93,10 +93,24 @@ class BookView:
 class NodeBook:
     """Trusted nodes by model. Safe to share between threads; `close` ends its background thread."""
 
-    def __init__(self, config: ClientConfig) -> None:
+    def __init__(
+        self,
+        config: ClientConfig,
+        *,
+        carrier: Carrier | None = None,
+        now: Callable[[], int] = clock.now,
+    ) -> None:
+        """Make a book; nothing is fetched yet.
+
+        Args:
+            config: where the service is, and whom to believe.
+            carrier: fetches for this book alone, and is closed with it; None makes one.
+            now: the local clock, for looks in the background.
+        """
         self._config = config
+        self._now = now
         self._closed = threading.Event()
-        self._carrier = Carrier(config.relay, config.ca)
+        self._carrier = carrier or Carrier(config.relay, config.ca)
         states = StateFile(config.state)
         self._lookup = Lookup(config, self._carrier, states, wait=self._closed.wait)
         self._looking = threading.Lock()
@@ -227,7 +241,7 @@ class NodeBook:
         failures = 0
         while not self._closed.wait(self._pause(failures)):
             try:
-                self.refresh(clock.now())
+                self.refresh(self._now())
             except OpenPCCError:
                 failures += 1  # what is known stays valid until it expires; then requests say why
             else:
@@ -240,7 +254,7 @@ class NodeBook:
         if snapshot is None:
             return PAUSES[0]
         ends = [node.expires for rows in snapshot.judged.values() for node in _nodes(rows)]
-        _, at = self._valid(clock.now())
+        _, at = self._valid(self._now())
         spread = secrets.randbelow(SPREAD)
         return max(min([snapshot.expires, *ends]) - AHEAD - spread - at, LEAST)
 
