@@ -63,6 +63,7 @@ class MemoryService:
         """What is served instead of the honest file, by path; empty bytes are a 404."""
         self.asked: list[str] = []
         self.times: tuple[int, ...] = (NOW, NOW)
+        self.last_receipt = ""
         self.sequence = -1
         self.status_index = len(self.world.log.entries) - 1
         self.status_sequence = 0
@@ -255,6 +256,7 @@ class MemoryService:
             else:
                 exchange = replace(exchange, **{name: value})
         value = receipts.sign(signer or node.receipt_key, service, exchange, issued=NOW)
+        self.last_receipt = value
         trailers = ((messages.RECEIPT, value),) if receipt else ()
         records = [sealer.record(piece) for piece in pieces]
         return b"".join([sealer.head(), *records, sealer.record(encoder.end(trailers), final=True)])
@@ -337,10 +339,10 @@ def as_relay(service: MemoryService) -> Callable[[Exchange], Any]:
 
 
 def seal_outer(sealer: chunked_ohttp.ResponseSealer, message: bytes) -> bytes:
-    """Encapsulate a whole response."""
+    """Encapsulate a whole response, in several chunks as a stream would have."""
     parts = [sealer.head()]
-    cuts = range(0, max(len(message), 1), 16384)
-    pieces = [message[at : at + 16384] for at in cuts]
+    size = min(max(len(message) // 5, 1), 16384)
+    pieces = [message[at : at + size] for at in range(0, max(len(message), 1), size)]
     parts += [sealer.seal(piece) for piece in pieces[:-1]]
     return b"".join([*parts, sealer.seal(pieces[-1], final=True)])
 
