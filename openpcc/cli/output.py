@@ -24,8 +24,8 @@ def clean(text: str) -> str:
 
 
 def line(text: str = "") -> None:
-    """Print a line on stdout."""
-    print(clean(text))
+    """Print a line on stdout, at once: whoever reads a pipe waits for it."""
+    print(clean(text), flush=True)
 
 
 def note(text: str) -> None:
@@ -58,7 +58,7 @@ def table(columns: Row, rows: Sequence[Row], *, title: str = "") -> None:
     if title:
         line(title)
     for text in plain_table(columns, cells):
-        print(text)
+        print(text, flush=True)
 
 
 def plain_table(columns: Row, rows: Sequence[Row]) -> list[str]:
