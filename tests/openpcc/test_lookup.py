@@ -238,12 +238,23 @@ def test_a_revoked_release_cannot_be_listed_again_by_an_old_status(
     """The revoking status is hidden behind a copy of the one before, which the hint points at."""
     listing = service.world.status
     service.set_status([])
-    service.submit(*[b"filler"] * 40, listing)
+    service.submit(*[b"filler"] * 300, listing)
     service.publish()
     last = len(service.world.log.entries) - 1
     service.hint = (last, last - 1)
-    error = look.refused()
-    assert "7.status" in str(error)
+    assert "7.status" in str(look.refused())
+
+
+def test_a_returning_client_reads_on_from_what_it_knows(look: Looker, service: MemoryService):
+    """However far behind the revocation the hint points."""
+    listing = service.world.status
+    look()
+    service.set_status([])
+    service.submit(*[b"filler"] * 1500, listing)
+    service.publish()
+    last = len(service.world.log.entries) - 1
+    service.hint = (last, last - 1)
+    assert "7.status" in str(look.refused())
 
 
 def test_a_repeated_entry_is_no_equivocation(look: Looker, service: MemoryService):
