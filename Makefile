@@ -16,6 +16,7 @@ setup: $(STAMP)             ## make .venv with everything the demo and the tests
 # uv when it is there (seconds), else pip; both read the same hash-locked list, which names no host.
 $(STAMP): $(LOCK) pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("openpcc needs Python 3.11 or newer; found %d.%d. Set PYTHON=python3.11" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	@echo "making $(VENV), once: about a minute with pip, seconds with uv"
 	@$(PYTHON) -m venv --clear $(VENV)
 	@if command -v uv >/dev/null 2>&1 && uv --version >/dev/null 2>&1; then \
 	   VIRTUAL_ENV=$(VENV) uv pip install -q --require-hashes -r $(LOCK) && \
@@ -26,7 +27,7 @@ $(STAMP): $(LOCK) pyproject.toml
 	 fi
 	@touch $@
 
-demo: setup                 ## the whole service on this machine, one real chat, four refusals
+demo: setup                 ## the whole service on this machine, one real chat, five refusals
 	@$(BIN)/openpcc demo $(if $(ENGINE),--engine $(ENGINE))
 
 test: setup                 ## the tests a user runs: embedded engine, no big tools
@@ -37,6 +38,7 @@ vllm: $(VLLM)/.stamp        ## the real engine, in an environment of its own (3 
 # Three packages come as GPU builds only and break transformers beside a CPU torch; triton is 1 GB
 # that a CPU never uses.
 $(VLLM)/.stamp: requirements/vllm.txt
+	@echo "making $(VLLM), once: 3 GB, some minutes"
 	@$(PYTHON) -m venv --clear $(VLLM)
 	@$(VLLM)/bin/python -m pip install -q --disable-pip-version-check -r requirements/vllm.txt
 	@$(VLLM)/bin/python -m pip uninstall -q -y torchvision torchaudio torchcodec triton
@@ -45,7 +47,7 @@ $(VLLM)/.stamp: requirements/vllm.txt
 ci-full: setup vllm         ## what needs more: the journeys on vLLM, logits against transformers
 	@$(BIN)/python -m pytest -m vllm
 
-bench: setup                ## every figure of the README, each beside its baseline in one run
+bench: setup                ## every figure of docs/figures.md, each beside its baseline in one run
 	@for script in bench/bench_*.py; do $(BIN)/python $$script; done
 
 embedded-model: setup       ## train the demonstration model again (about 40 minutes)

@@ -45,7 +45,7 @@ def test_the_demo_shows_trust_chat_parties_and_refusals_and_leaves_nothing(tmp_p
 def kept(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
     process = subprocess.Popen(
         [*DEMO, "--keep"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        env={**os.environ, "TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": "1"},
+        env={**os.environ, "TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": ""},
     )  # fmt: skip
     yield process
     process.kill()
@@ -59,7 +59,7 @@ def test_a_kept_demo_prints_base_url_and_key_and_ends_with_ctrl_c(
 ):
     assert kept.stdout is not None
     facts: dict[str, str] = {}
-    for line in kept.stdout:
+    for line in kept.stdout:  # a pipe, so this also shows that nothing is held back
         if found := re.match(r"(configuration|base URL|API key) +(\S+)", line):
             facts[found[1]] = found[2]
         if line.startswith("stop with"):
@@ -75,3 +75,25 @@ def test_a_kept_demo_prints_base_url_and_key_and_ends_with_ctrl_c(
     assert kept.wait(timeout=30) == 0
     assert list(tmp_path.iterdir()) == []
     assert programs_below(tmp_path) == []
+
+
+def test_a_kept_demo_ends_and_tidies_up_when_it_is_terminated(
+    kept: "subprocess.Popen[str]", tmp_path: Path
+):
+    assert kept.stdout is not None
+    kept.stdout.readline()
+    kept.send_signal(signal.SIGTERM)
+    assert kept.wait(timeout=30) != 0
+    assert list(tmp_path.iterdir()) == []
+    assert programs_below(tmp_path) == []
+
+
+def test_a_model_that_is_none_is_one_line_and_leaves_nothing(tmp_path: Path):
+    done = subprocess.run(
+        [*DEMO, "--model", str(tmp_path / "absent")], capture_output=True, text=True, check=False,
+        timeout=60, env={**os.environ, "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "not a model's folder" in done.stderr
+    assert list(tmp_path.iterdir()) == []

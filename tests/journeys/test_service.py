@@ -87,7 +87,7 @@ def test_every_check_of_the_argument_is_reported(client: OpenPCC):
 
 def test_altered_evidence_is_refused_by_its_signature(client: OpenPCC):
     client.transport.book.refresh(clock.now())
-    assert refusals.flipped_bit(client).words.startswith("2.signature")
+    assert refusals.flipped_bit(client).words.startswith("2.signature failed")
 
 
 def test_a_replay_is_refused_by_gateway_and_node(client: OpenPCC):
@@ -101,7 +101,7 @@ def test_a_cut_stream_is_an_error_at_the_caller(stack: DemoStack):
 
 
 def test_a_release_taken_off_the_list_is_refused_at_once(stack: DemoStack):
-    assert refusals.unlisted_release(stack).words.startswith("7.status")
+    assert refusals.unlisted_release(stack).words.startswith("7.status failed")
 
 
 def test_a_caller_that_leaves_stops_the_engine(client: OpenPCC, stack: DemoStack):

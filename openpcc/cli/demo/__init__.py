@@ -1,4 +1,4 @@
-"""`openpcc demo`: the whole service on this machine, one real chat, four refusals.
+"""`openpcc demo`: the whole service on this machine, one real chat, five refusals.
 
 Everything runs as the programs an operator runs; only the roots of trust are made for the occasion,
 and the machines are SIMULATED. `--keep` leaves it running behind the local proxy until Ctrl-C.
@@ -6,13 +6,14 @@ and the machines are SIMULATED. `--keep` leaves it running behind the local prox
 
 import argparse
 import shutil
+import signal
 import tempfile
 import threading
 import time
 from importlib.util import find_spec
 from pathlib import Path
 
-from attestation.result import Check
+from attestation.result import Check, Outcome
 from openpcc import clock
 from openpcc.cli import output
 from openpcc.cli.demo import refusals
@@ -41,30 +42,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="interpreter of vLLM's environment (make vllm)")  # fmt: skip
     parser.add_argument("--model", type=Path, help="model folder; the demonstration model if not")
     parser.add_argument("--keep", action="store_true", help="stay up, with the local proxy")
-    parser.add_argument("--json", action="store_true", help="one JSON object at the end")
+    parser.add_argument("--checks", action="store_true", help="every check of every node")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the demonstration; the exit code is 0 if everything happened as it should."""
+    engine = engine_choice(args)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a job of a script inherits them ignored
+        signal.signal(number, _interrupt)
     folder = Path(tempfile.mkdtemp(prefix="openpcc-demo-"))
-    stack = DemoStack(folder, engine_choice(args), output.note)
+    stack = DemoStack(folder, engine, output.note)
     try:
-        output.note("starting log, witnesses, nodes, publisher, gateway, relay; SIMULATED platform")
-        began = time.monotonic()
-        stack.start()
-        output.note(f"everything is up after {time.monotonic() - began:.1f} s")
-        with OpenPCC(stack.client) as client:
-            show_trust(client)
-            show_chat(client)
-            show_parties(stack)
-            show_refusals(client, stack)
+        _tell(stack, args)
         if args.keep:
             keep(stack)
     finally:
         stack.close()
         shutil.rmtree(folder, ignore_errors=True)
-    output.note("everything has ended; nothing is left running")
+    output.line("everything has ended; nothing is left running")
     return 0
+
+
+def _tell(stack: DemoStack, args: argparse.Namespace) -> None:
+    output.line("starting log, witnesses, nodes, publisher, gateway, relay; SIMULATED platform")
+    if stack.engine.kind == "vllm":
+        output.line("vLLM loads the model, about a minute")
+    began = time.monotonic()
+    stack.start()
+    output.line(f"everything is up after {time.monotonic() - began:.1f} s")
+    output.line()
+    with OpenPCC(stack.client) as client:
+        show_trust(client, every=args.checks)
+        show_chat(client)
+        show_parties(stack)
+        show_refusals(client, stack)
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def engine_choice(args: argparse.Namespace) -> EngineChoice:
@@ -74,10 +89,14 @@ def engine_choice(args: argparse.Namespace) -> EngineChoice:
         ConfigurationError: one of them is not there.
     """
     model = args.model or embedded_model()
+    if not (model / "config.json").is_file():
+        raise ConfigurationError(f"{model}: not a model's folder, it has no config.json")
     if args.engine == "embedded":
         return EngineChoice(kind="embedded", model=model.resolve())
     if not args.engine_python.is_file():
-        raise ConfigurationError(f"{args.engine_python}: vLLM is not installed; run make vllm")
+        raise ConfigurationError(
+            f"{args.engine_python}: no such interpreter; run make vllm, or name vLLM's own"
+        )
     return EngineChoice(
         kind="vllm",
         model=model.resolve(),
@@ -97,28 +116,34 @@ def embedded_model() -> Path:
     for place in [] if spec is None else spec.submodule_search_locations or []:
         if (folder := Path(place) / "model").is_dir():
             return folder
-    raise ConfigurationError("the demonstration model is not installed; name one with --model")
+    raise ConfigurationError(
+        "the demonstration needs the source tree, with its model: run make demo in a clone"
+    )
 
 
-def show_trust(client: OpenPCC) -> None:
-    """Verify the nodes, and print the decision check by check."""
+def show_trust(client: OpenPCC, *, every: bool) -> None:
+    """Verify the nodes, and print the decision check by check: in full once, or for every node."""
     client.transport.book.refresh(clock.now())
     view = client.transport.book.view()
-    for node in view.nodes:
-        _show_node(node)
+    for number, node in enumerate(view.nodes):
+        _show_node(node, every=every or number == 0)
     accepted = sum(node.accepted for node in view.nodes)
     output.line(f"{accepted} of {len(view.nodes)} nodes trusted. Platform SIMULATED: it runs the")
     output.line("same checks under a throw-away root, and protects nothing.")
     output.line()
 
 
-def _show_node(node: NodeView) -> None:
+def _show_node(node: NodeView, *, every: bool) -> None:
     if node.report is None:
         output.line(f"node {node.leaf.hex()[:16]}: {node.problem}")
         return
-    rows = [(check.id, check.outcome.value, _sentence(check)) for check in node.report.checks]
     title = f"node {node.leaf.hex()[:16]}: {node.report.verdict.value}, SIMULATED"
-    output.table(("check", "", "what was tested"), rows, title=title)
+    if every:
+        rows = [(check.id, check.outcome.value, _sentence(check)) for check in node.report.checks]
+        output.table(("check", "", "what was tested"), rows, title=title)
+    else:
+        passed = sum(check.outcome is Outcome.PASS for check in node.report.checks)
+        output.line(f"{title}, {passed} checks passed as above (--checks shows them)")
     output.line()
 
 
@@ -190,13 +215,19 @@ def show_refusals(client: OpenPCC, stack: DemoStack) -> None:
 def keep(stack: DemoStack) -> None:
     """Stay up: the proxy in front, a status entry now and then, until Ctrl-C."""
     proxy = stack.start_proxy()
+    base, key = proxy.said["base_url"], proxy.said["api_key"]
+    output.line(f"base URL       {base}")
+    output.line(f"API key        {key}")
     output.line(f"configuration  {stack.client}")
-    output.line(f"base URL       {proxy.said['base_url']}")
-    output.line(f"API key        {proxy.said['api_key']}")
+    output.line()
+    output.line("try, in another terminal:")
+    output.line(f"  curl {base}/models -H 'Authorization: Bearer {key}'")
+    output.line(f"  export OPENPCC_CONFIG={stack.client}")
+    output.line('  .venv/bin/openpcc chat "What is a list?"')
     output.line("stop with Ctrl-C")
     stopped = threading.Event()
     try:
         while not stopped.wait(STATUS_EVERY):
             stack.publish_status([stack.release])
     except KeyboardInterrupt:
-        output.note("stopping")
+        output.line("stopping")

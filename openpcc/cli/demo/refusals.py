@@ -1,4 +1,4 @@
-"""Four things that must not work, tried against the running service.
+"""Five things that must not work, tried against the running service.
 
 Each function does the deed with the client's own code and gives what refused it. An attack that
 succeeds raises `DemoFailedError`, and the demonstration ends with exit code 1.
@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from attestation.result import Report
 from openpcc import clock, trust
 from openpcc.carrier import Carrier
 from openpcc.cli.demo.cutter import Cutter
@@ -58,8 +59,7 @@ def unlisted_release(stack: DemoStack) -> Refusal:
     except DirectoryError as error:
         if not error.reports:
             raise
-        check = error.reports[0].failed[0]
-        words = f"{check.id}: {check.text}"
+        words = _failed(error.reports[0])
     finally:
         stack.publish_status([stack.release])
         time.sleep(MIRROR_AGE)
@@ -84,8 +84,7 @@ def flipped_bit(client: OpenPCC) -> Refusal:
             newest_crl={},
         )
     except RefusedError as error:
-        check = error.report.failed[0]
-        words = f"{check.id}: {check.text}"
+        words = _failed(error.report)
         return Refusal(tried="one altered character in the evidence", by="client", words=words)
     raise DemoFailedError("altered evidence was accepted")
 
@@ -126,10 +125,15 @@ def cut_stream(stack: DemoStack) -> Refusal:
                     delivered += len(piece)
             raise DemoFailedError("a cut stream ended cleanly")
     except TruncatedReplyError as error:
-        words = f"TruncatedReplyError after {delivered} bytes: {error}"
+        words = f"{error} ({type(error).__name__} after {delivered} bytes)"
     finally:
         cutter.close()
     return Refusal(tried="a stream cut before its end", by="client", words=words)
+
+
+def _failed(report: Report) -> str:
+    check = report.failed[0]
+    return f"{check.id} failed: {check.text}"
 
 
 def _snapshot(client: OpenPCC) -> Snapshot:
