@@ -25,7 +25,7 @@ def root() -> Path:
 @pytest.fixture(scope="session")
 def shared() -> Path:
     if not SHARED.is_dir():
-        pytest.skip("../shared is absent")
+        pytest.skip("../shared is absent: optional published vectors")
     return SHARED
 
 

@@ -28,7 +28,7 @@ SETS = [
 def shared(name: str) -> Path:
     folder = STANDARDS / name
     if not folder.is_dir():
-        pytest.skip("../shared is absent")
+        pytest.skip("../shared is absent: optional published vectors")
     return folder
 
 
