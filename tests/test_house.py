@@ -1,6 +1,7 @@
 """Rules of the house that no tool checks for us."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -67,3 +68,10 @@ def test_no_broad_except_and_no_verification_switch(root: Path):
         text = path.read_text()
         for word in ("except Exception", "except:", "verify=False", "skip_verif", "CERT_NONE"):
             assert word not in text, f"{path}: {word}"
+
+
+def test_every_file_the_journeys_name_exists(root: Path):
+    found = {path.relative_to(root).as_posix() for path in sources(root)}
+    named = re.findall(r"`([a-z_/]+\.py)`", (root / "docs" / "journeys.md").read_text())
+    assert named
+    assert [one for one in named if not any(path.endswith(one) for path in found)] == []
