@@ -1,5 +1,6 @@
 """What a client accepted before is kept, merged and never goes back."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,45 @@ def test_a_proof_of_equivocation_is_kept_whole(tmp_path: Path):
     folder = StateFile(tmp_path).save_proof(b"one", b"two")
     assert (folder / "first.json").read_bytes() == b"one"
     assert (folder / "second.json").read_bytes() == b"two"
+
+
+def test_a_smaller_tree_does_not_replace_a_larger_one_however_late_it_was_cosigned():
+    larger = ClientState(checkpoint=b"log\n100\nroot", witnessed=10)
+    smaller = ClientState(checkpoint=b"log\n90\nroot", witnessed=12)
+    merged = state.newest(larger, smaller)
+    assert merged.checkpoint == larger.checkpoint
+    assert merged.witnessed == 12
+    assert state.newest(smaller, larger).checkpoint == larger.checkpoint
+
+
+def test_a_spare_shard_is_written_and_read_back():
+    shards = {"aa": Shard(shard=3, drawn=1800000000, spare=5, spare_drawn=1800000060)}
+    assert state.decode(state.encode(ClientState(shards=shards))).shards == shards
+
+
+def test_a_state_that_could_not_be_read_again_is_not_written(tmp_path: Path):
+    file = StateFile(tmp_path)
+    file.update(lambda _: KNOWN)
+    huge = {f"{number:064x}": Shard(shard=0, drawn=0) for number in range(12000)}
+    with pytest.raises(ConfigurationError, match="exceed"):
+        file.update(lambda old: replace(old, shards=huge))
+    assert file.load() == KNOWN
+
+
+def test_a_folder_that_cannot_be_used_is_a_configuration_error(tmp_path: Path):
+    file = StateFile(tmp_path)
+    (tmp_path / "state.json").mkdir()
+    with pytest.raises(ConfigurationError, match="state folder"):
+        file.load()
+    with pytest.raises(ConfigurationError, match="state folder"):
+        file.update(lambda old: old)
+    assert not list(tmp_path.glob(".state-*"))
+
+
+def test_a_kept_proof_is_found_again(tmp_path: Path):
+    file = StateFile(tmp_path)
+    assert file.proof() is None
+    assert file.save_proof(b"one", b"two") == StateFile(tmp_path).proof()
 
 
 @given(st.binary(max_size=200))
