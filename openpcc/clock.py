@@ -9,5 +9,10 @@ def now() -> int:
 
 
 def ticks() -> float:
-    """Give a count of seconds that runs on whatever the local clock is set to."""
+    """Give a count of seconds that runs on whatever the local clock is set to.
+
+    Where the system can, it counts the time that the machine slept as well.
+    """
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
     return time.monotonic()
