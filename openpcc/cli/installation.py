@@ -6,6 +6,7 @@ is checked before installing.
 """
 
 import base64
+import csv
 import hashlib
 import json
 import re
@@ -15,14 +16,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from importlib import metadata
 from importlib.util import find_spec
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import cryptography
 from cryptography.exceptions import InvalidSignature, InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from openpcc.cli import wheel_record
 from openpcc.cli.failures import REFUSED
+from openpcc.cli.wheel_record import MalformedRecordError, RecordedFile
 from openpcc.protocol import sealing
 from openpcc.protocol.errors import ProtocolError
 
@@ -34,6 +37,9 @@ CRYPTOGRAPHY = (50, 0, 2)
 
 PIECE = 2**20
 """Bytes of a file that are hashed at a time."""
+
+WITHOUT_DIGEST = (".pyc", ".dist-info/RECORD")
+"""Ends of paths that RECORD lists without a digest: made at the installation, or RECORD itself."""
 
 
 class Outcome(StrEnum):
@@ -193,10 +199,20 @@ def examine_owners(distributions: Iterable[metadata.Distribution]) -> Finding:
         owner = distribution.metadata["Name"] or ""
         if owner.lower() == DISTRIBUTION:
             continue
-        for file in distribution.files or ():
+        for file in _brought(distribution):
             if len(file.parts) > 1 and file.parts[0] in PACKAGES:
                 return failed(name, text, f"{owner} brings {file}; remove it, reinstall openpcc")
     return passed(name, text)
+
+
+def _brought(distribution: metadata.Distribution) -> Iterator[PurePosixPath]:
+    """Name a distribution's files, as far as it says; one made before wheels has no RECORD."""
+    record = distribution.read_text("RECORD")
+    if record is None:
+        yield from (PurePosixPath(file) for file in distribution.files or ())
+        return
+    # Columns alone: how others write their digests is not for us to judge.
+    yield from (PurePosixPath(row[0]) for row in csv.reader(record.splitlines()) if row)
 
 
 def examine_files(distribution: metadata.Distribution) -> Finding:
@@ -204,18 +220,29 @@ def examine_files(distribution: metadata.Distribution) -> Finding:
     name, text = "2.files", "installed files are the wheel's, by its RECORD"
     if _editable(distribution):
         return inform(name, text, "editable install: the working tree is used, not checked")
+    try:
+        files = wheel_record.parse(distribution.read_text("RECORD") or "")
+    except MalformedRecordError as error:
+        return failed(name, text, f"RECORD: {error}; reinstall openpcc")
     count = 0
-    for file in distribution.files or ():
-        if file.hash is None or file.hash.mode != "sha256":
-            continue
-        found = _digest(Path(str(distribution.locate_file(file))))
-        if found != file.hash.value:
-            what = "is missing" if found is None else "was changed"
-            return failed(name, text, f"{file} {what}; reinstall openpcc")
-        count += 1
+    for file in files:
+        wrong = _difference(distribution, file)
+        if wrong:
+            return failed(name, text, f"{file.path} {wrong}; reinstall openpcc")
+        count += file.digest is not None
     if count == 0:
         return failed(name, text, "RECORD lists no file; reinstall openpcc")
     return passed(name, text, f"{count} files")
+
+
+def _difference(distribution: metadata.Distribution, file: RecordedFile) -> str:
+    """Say how a file differs from its row; nothing if it does not."""
+    if file.digest is None:
+        return "" if file.path.endswith(WITHOUT_DIGEST) else "is listed without a digest"
+    found = _digest(Path(str(distribution.locate_file(file.path))))
+    if found is None:
+        return "is missing"
+    return "" if found == file.digest else "was changed"
 
 
 def _editable(distribution: metadata.Distribution) -> bool:

@@ -68,6 +68,24 @@ def test_a_record_that_names_nothing_proves_nothing(tmp_path):
     assert installation.examine_files(distribution(tmp_path, "")).outcome == Outcome.FAIL
 
 
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("openpcc/three.py\n", "path,digest,size"),
+        ("openpcc/three.py,md5=abc,3\n", "SHA-256"),
+        ('"openpcc/three.py,,\n', "RECORD"),
+        ("openpcc/three.py,,\n", "without a digest"),
+        ("openpcc/one.py,,\n", "again"),
+    ],
+)
+def test_a_record_that_leaves_a_file_unjudged_fails(installed, row, said):
+    place = installed[1] / "openpcc-0.1.0.dist-info" / "RECORD"
+    place.write_text(place.read_text() + row)
+    found = installation.examine_files(installed[0])
+    assert found.outcome == Outcome.FAIL
+    assert said in found.detail
+
+
 def test_an_editable_install_says_that_nothing_was_checked(tmp_path):
     origin = '{"url": "file:///home/me/openpcc", "dir_info": {"editable": true}}'
     found = installation.examine_files(distribution(tmp_path, "", origin))
