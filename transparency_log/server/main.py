@@ -7,14 +7,15 @@ openpcc-log --config FILE [--check-config]       runs
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from transparency_log.cosignature import CosignatureSigner
 from transparency_log.note import NoteSigner
 from transparency_log.server.app import LogApp
 from transparency_log.server.config import load_log_config, load_witness_config
-from transparency_log.server.program import Program, run
+from transparency_log.server.program import Opened, Program, run
 from transparency_log.server.secret_files import read_seed
 from transparency_log.server.storage import LogStorage
 from transparency_log.server.witness import WitnessApp, WitnessStore
@@ -36,17 +37,19 @@ def witness_main() -> None:
     sys.exit(run(WITNESS, sys.argv[1:]))
 
 
-def _start_log(path: Path, failed: Callable[[], None]) -> tuple[str, str | None, LogApp]:
+@contextmanager
+def _open_log(path: Path, failed: Callable[[], None]) -> Iterator[Opened]:
     config = load_log_config(path)
-    storage = LogStorage.open(config.directory)
-    app = LogApp(config, storage, clock=unix_now, failed=failed)
-    return config.listen, config.control, app
+    with closing(LogStorage.open(config.directory)) as storage:
+        app = LogApp(config, storage, clock=unix_now, failed=failed)
+        yield config.listen, config.control, app
 
 
-def _start_witness(path: Path, _failed: Callable[[], None]) -> tuple[str, str | None, WitnessApp]:
+@contextmanager
+def _open_witness(path: Path, _failed: Callable[[], None]) -> Iterator[Opened]:
     config = load_witness_config(path)
-    store = WitnessStore.open(config.database)
-    return config.listen, config.control, WitnessApp(config, store, clock=unix_now)
+    with closing(WitnessStore.open(config.database)) as store:
+        yield config.listen, config.control, WitnessApp(config, store, clock=unix_now)
 
 
 def _log_vkey(name: str, path: Path) -> str:
@@ -63,7 +66,7 @@ LOG = Program(
     name="openpcc-log",
     check=load_log_config,
     init=lambda path: LogStorage.create(load_log_config(path).directory),
-    start=_start_log,
+    open=_open_log,
     vkey=_log_vkey,
 )
 """The log."""
@@ -72,7 +75,7 @@ WITNESS = Program(
     name="openpcc-witness",
     check=load_witness_config,
     init=lambda path: WitnessStore.create(load_witness_config(path).database),
-    start=_start_witness,
+    open=_open_witness,
     vkey=_witness_vkey,
 )
 """The witness."""

@@ -16,6 +16,7 @@ import socket
 import sqlite3
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -41,6 +42,10 @@ class App(Protocol):
         ...
 
 
+Opened = tuple[str, str | None, App]
+"""Listen address, control address (None: there is none) and application."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Program:
     """What differs between the two programs.
@@ -49,15 +54,15 @@ class Program:
         name: of the command.
         check: reads and checks the configuration of a file.
         init: makes what the program keeps.
-        start: opens it and gives listen address, control address and application; the argument
-            stops the server when called.
+        open: opens it and gives what to serve; leaving closes it. The argument stops the server
+            when called.
         vkey: gives the verifier key of a name and key file.
     """
 
     name: str
     check: Callable[[Path], object]
     init: Callable[[Path], None]
-    start: Callable[[Path, Callable[[], None]], tuple[str, str | None, App]]
+    open: Callable[[Path, Callable[[], None]], AbstractContextManager[Opened]]
     vkey: Callable[[str, Path], str]
 
 
@@ -137,11 +142,22 @@ def _keygen(program: Program, options: argparse.Namespace) -> None:
 
 def _serve(program: Program, config: Path) -> int:
     stop: list[Callable[[], None]] = []
-    listen, control, app = program.start(config, lambda: stop[0]())
-    sockets = [_bind(address) for address in (listen, control) if address is not None]
+    with ExitStack() as stack:
+        listen, control, app = stack.enter_context(program.open(config, lambda: stop[0]()))
+        addresses = [address for address in (listen, control) if address is not None]
+        sockets = [stack.enter_context(_bind(address)) for address in addresses]
+        if control is not None:
+            app.control_port = sockets[1].getsockname()[1]
+        server = _server(app, sockets)
+        stop.append(server.fail)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)  # uvicorn raises them again after it has stopped
+        server.run(sockets)
+    return 1 if server.failed or not server.started else 0
+
+
+def _server(app: App, sockets: list[socket.socket]) -> _Server:
     names = [f"http://{_address(one)}" for one in sockets]
-    if control is not None:
-        app.control_port = sockets[1].getsockname()[1]
     server = _Server(
         uvicorn.Config(
             app,
@@ -160,11 +176,7 @@ def _serve(program: Program, config: Path) -> int:
         json.dumps(dict(zip(("listening", "control"), names, strict=False)), separators=(",", ":"))
         + "\n"
     )
-    stop.append(server.fail)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: None)  # uvicorn raises them again after it has stopped
-    server.run(sockets)
-    return 1 if server.failed or not server.started else 0
+    return server
 
 
 def _bind(address: str) -> socket.socket:

@@ -48,7 +48,7 @@ class Added:
 
 
 class Sequencer:
-    """Owns the storage and the log's key; one per process."""
+    """Uses the storage and the log's key alone; one per process."""
 
     def __init__(
         self,
@@ -105,9 +105,8 @@ class Sequencer:
             await self._pause(self._cosign_interval if published else RETRY, retry=not published)
 
     async def close(self) -> None:
-        """Close the storage, after `run` was cancelled and its last step is done."""
-        await self.in_thread(self._storage.close)
-        self._thread.shutdown()
+        """End the storage's thread, after `run` was cancelled and its last step is done."""
+        await asyncio.to_thread(self._thread.shutdown)
 
     async def in_thread(self, action: Callable[..., Value], *arguments: object) -> Value:
         """Run a storage action on the one thread that may touch the storage."""

@@ -17,6 +17,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -76,11 +77,10 @@ class LogStorage:
         directory.mkdir(mode=0o755, parents=True, exist_ok=True)
         if any(directory.iterdir()):
             raise ConfigurationError(f"{directory}: not empty; a log is made in an empty folder")
-        database = sqlite3.connect(directory / DATABASE)
-        database.executescript(SCHEMA)
-        database.execute("INSERT INTO head VALUES (0, 0, 0, ?)", (EMPTY_ROOT,))
-        database.commit()
-        database.close()
+        with closing(sqlite3.connect(directory / DATABASE)) as database:
+            database.executescript(SCHEMA)
+            database.execute("INSERT INTO head VALUES (0, 0, 0, ?)", (EMPTY_ROOT,))
+            database.commit()
         (directory / LOCK).touch()
         sync_folder(directory)
 
@@ -94,18 +94,26 @@ class LogStorage:
         """
         if not (directory / DATABASE).is_file():
             raise ConfigurationError(f"{directory}: no log here; make one with `openpcc-log init`")
-        lock = _lock(directory)
-        database = sqlite3.connect(
-            directory / DATABASE, isolation_level=None, check_same_thread=False
-        )
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
-        storage = cls(directory, database, lock)
-        storage.write_tiles()
-        head = storage.head()
-        if head.size > storage.size() or storage.root(head.size) != head.root:
-            raise StorageError("the tiles are not those of the tree this log signed last")
+        with ExitStack() as on_failure:
+            lock = _lock(directory)
+            on_failure.callback(os.close, lock)
+            database = sqlite3.connect(
+                directory / DATABASE, isolation_level=None, check_same_thread=False
+            )
+            on_failure.callback(database.close)
+            database.execute("PRAGMA journal_mode = WAL")
+            database.execute("PRAGMA synchronous = FULL")
+            storage = cls(directory, database, lock)
+            storage._resume()
+            on_failure.pop_all()
         return storage
+
+    def _resume(self) -> None:
+        """Finish what a crash interrupted, and check the files against the last head."""
+        self.write_tiles()
+        head = self.head()
+        if head.size > self.size() or self.root(head.size) != head.root:
+            raise StorageError("the tiles are not those of the tree this log signed last")
 
     def close(self) -> None:
         """Close the database and let another process open the log."""

@@ -13,6 +13,7 @@ import hashlib
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Self
 
@@ -65,9 +66,8 @@ class WitnessStore:
         if path.exists():
             raise ConfigurationError(f"{path}: exists; a witness must not forget what it cosigned")
         path.parent.mkdir(parents=True, exist_ok=True)
-        database = sqlite3.connect(path)
-        database.executescript(SCHEMA)
-        database.close()
+        with closing(sqlite3.connect(path)) as database:
+            database.executescript(SCHEMA)
 
     @classmethod
     def open(cls, path: Path) -> Self:
@@ -79,7 +79,11 @@ class WitnessStore:
         if not path.is_file():
             raise ConfigurationError(f"{path}: missing; make it with `openpcc-witness init`")
         database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        database.execute("PRAGMA synchronous = EXTRA")  # durable also in journal mode DELETE
+        try:
+            database.execute("PRAGMA synchronous = EXTRA")  # durable also in journal mode DELETE
+        except sqlite3.Error:
+            database.close()
+            raise
         return cls(database)
 
     def close(self) -> None:
@@ -121,7 +125,7 @@ class WitnessStore:
 
 
 class WitnessApp:
-    """The ASGI application of `openpcc-witness`."""
+    """The ASGI application of `openpcc-witness`. Whoever opened the store closes it."""
 
     def __init__(
         self, config: WitnessConfig, store: WitnessStore, *, clock: Callable[[], int]
@@ -147,7 +151,6 @@ class WitnessApp:
 
     async def _stop(self) -> None:
         self._thread.shutdown()
-        self._store.close()
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["method"], scope["path"].split("/"):

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -239,9 +240,8 @@ def test_witness_keeps_its_state_through_a_restart(tmp_path: Path) -> None:
     with running_world(tmp_path) as world:
         added(world, entry(0))
         world.witnesses[2].kill()
-        database = sqlite3.connect(tmp_path / "witness-0.db")
-        assert database.execute("SELECT size FROM log").fetchall() == [(1,)]
-        database.close()
+        with closing(sqlite3.connect(tmp_path / "witness-0.db")) as database:
+            assert database.execute("SELECT size FROM log").fetchall() == [(1,)]
 
 
 def test_logs_name_no_address_and_no_token(world: World) -> None:

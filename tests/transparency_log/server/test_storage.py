@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,8 @@ def root(size: int) -> bytes:
 @pytest.fixture
 def storage(tmp_path: Path) -> Iterator[LogStorage]:
     LogStorage.create(tmp_path / "log")
-    found = LogStorage.open(tmp_path / "log")
-    yield found
-    found.close()
+    with closing(LogStorage.open(tmp_path / "log")) as found:
+        yield found
 
 
 def grow(storage: LogStorage, start: int, end: int) -> None:
@@ -50,27 +50,23 @@ def test_entry_keeps_its_index(storage: LogStorage) -> None:
 
 def test_interrupted_growth_is_finished_at_the_next_start(tmp_path: Path) -> None:
     LogStorage.create(tmp_path / "log")
-    storage = LogStorage.open(tmp_path / "log")
-    grow(storage, 0, 10)
-    storage.append(ENTRIES[10:300])  # and the process ends before the tiles are written
-    storage.close()
-    storage = LogStorage.open(tmp_path / "log")
-    assert storage.head().size == 10
-    assert storage.root(300) == root(300)
-    storage.close()
+    with closing(LogStorage.open(tmp_path / "log")) as storage:
+        grow(storage, 0, 10)
+        storage.append(ENTRIES[10:300])  # and the process ends before the tiles are written
+    with closing(LogStorage.open(tmp_path / "log")) as storage:
+        assert storage.head().size == 10
+        assert storage.root(300) == root(300)
 
 
 def test_half_written_tiles_are_written_again(tmp_path: Path) -> None:
     LogStorage.create(tmp_path / "log")
-    storage = LogStorage.open(tmp_path / "log")
-    grow(storage, 0, 10)
-    storage.append(ENTRIES[10:20])
-    folder = tmp_path / "log" / "tile" / "entries" / "000.p"
-    (folder / ".20.new").write_bytes(b"half")
-    storage.close()
-    storage = LogStorage.open(tmp_path / "log")
-    assert parse_bundle(storage.read(bundle_path(0, 20)), 20) == ENTRIES[:20]
-    storage.close()
+    with closing(LogStorage.open(tmp_path / "log")) as storage:
+        grow(storage, 0, 10)
+        storage.append(ENTRIES[10:20])
+        folder = tmp_path / "log" / "tile" / "entries" / "000.p"
+        (folder / ".20.new").write_bytes(b"half")
+    with closing(LogStorage.open(tmp_path / "log")) as storage:
+        assert parse_bundle(storage.read(bundle_path(0, 20)), 20) == ENTRIES[:20]
 
 
 def test_tile_is_never_written_with_other_bytes(storage: LogStorage, tmp_path: Path) -> None:
@@ -121,6 +117,20 @@ def test_consistency_between_any_two_sizes(storage: LogStorage) -> None:
 def test_one_process_at_a_time(storage: LogStorage, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="in use"):
         LogStorage.open(tmp_path / "log")
+
+
+def test_a_log_that_is_not_opened_is_let_go(tmp_path: Path) -> None:
+    LogStorage.create(tmp_path / "log")
+    with closing(LogStorage.open(tmp_path / "log")) as storage:
+        grow(storage, 0, 10)
+    tile = tmp_path / "log" / "tile" / "0" / "000.p" / "10"
+    genuine = tile.read_bytes()
+    tile.write_bytes(bytes(320))
+    with pytest.raises(StorageError):
+        LogStorage.open(tmp_path / "log")
+    tile.write_bytes(genuine)
+    with closing(LogStorage.open(tmp_path / "log")) as again:
+        assert again.size() == 10
 
 
 def test_nothing_is_made_or_overwritten_silently(tmp_path: Path) -> None:
