@@ -87,7 +87,7 @@ def test_a_record_that_leaves_a_file_unjudged_fails(installed, row, said):
 
 
 def test_an_editable_install_says_that_nothing_was_checked(tmp_path):
-    origin = '{"url": "file:///home/me/openpcc", "dir_info": {"editable": true}}'
+    origin = '{"url": "file:///somewhere/openpcc", "dir_info": {"editable": true}}'
     found = installation.examine_files(distribution(tmp_path, "", origin))
     assert found.outcome == Outcome.INFO
     assert "not checked" in found.detail
