@@ -10,6 +10,10 @@ from dataclasses import dataclass
 
 from openpcc.protocol import bhttp, messages
 
+MAX_REQUEST = 47 * 2**20
+"""Bytes of a request's content: the largest bucket of a sealed request has 48 MiB, and the fields
+and record lengths around the content must fit in too."""
+
 PACES = ("latency", "paced")
 MODELS = "/v1/models"
 
@@ -79,6 +83,8 @@ def prepare(asked: Asked, options: Options, service: str) -> Call | Answer:
     """Make the inner request, or refuse what no node could serve."""
     if (asked.method, asked.target) not in messages.ALLOWED_PATHS:
         return refusal(404, "path", f"{asked.method} {asked.target[:64]} is not served here")
+    if len(asked.content) > MAX_REQUEST:
+        return refusal(413, "too-large", f"a request has at most {MAX_REQUEST} bytes of content")
     model = _model(asked.content)
     if model is None:
         return refusal(400, "model", "the body must be a JSON object that names a model", "model")

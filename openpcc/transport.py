@@ -33,9 +33,6 @@ from openpcc.reply import Reply
 Configuration = ClientConfig | str | PathLike[str] | None
 """A loaded configuration, the path of one, or None for the user's own."""
 
-MAX_REQUEST = 60 * 2**20
-"""Bytes of a request's content: what a sealed request of 64 MiB can carry, with room to pad."""
-
 
 class Transport(httpx.BaseTransport):
     """The blocking transport. Safe to share between threads; close it when done."""
@@ -165,8 +162,6 @@ def _broken(reply: Reply, error: TransportError) -> TransportError | TruncatedRe
 
 
 def _asked(request: httpx.Request, content: bytes) -> Asked:
-    if len(content) > MAX_REQUEST:
-        raise ValueError(f"request content has {len(content)} bytes, at most {MAX_REQUEST} fit")
     target = request.url.raw_path.decode("ascii")
     return Asked(method=request.method, target=target, content=content)
 

@@ -11,7 +11,7 @@ from typing import Protocol
 import httpx
 
 from openpcc import clock
-from openpcc.answers import PACES
+from openpcc.answers import MAX_REQUEST, PACES
 from openpcc.cli import conversation, output
 from openpcc.cli.conversation import Message, Outcome
 from openpcc.cli.failures import PASSED, describe
@@ -21,7 +21,7 @@ from openpcc.decision import require_trusted
 from openpcc.errors import ConfigurationError, OpenPCCError
 from openpcc.nodes import BookView
 from openpcc.reply import Reply
-from openpcc.transport import MAX_REQUEST, Transport
+from openpcc.transport import Transport
 
 PROMPT = "> "
 LEAVE = ("/exit", "/quit")
@@ -168,9 +168,9 @@ def read_prompt(args: argparse.Namespace) -> str | None:
         ConfigurationError: there is no prompt where there must be one.
     """
     if args.prompt is not None:
-        return str(args.prompt)
+        return _not_empty(str(args.prompt))
     if not sys.stdin.isatty():
-        return _standard_input()
+        return _not_empty(_standard_input())
     if args.json:
         raise ConfigurationError("--json answers one prompt; give it as an argument or on stdin")
     return None
@@ -184,9 +184,13 @@ def _standard_input() -> str:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ConfigurationError("the prompt on standard input is not UTF-8") from error
-    if not text.strip():
+    return text.removesuffix("\n")  # the one that ends the last line; any other is the user's
+
+
+def _not_empty(prompt: str) -> str:
+    if not prompt.strip():
         raise ConfigurationError("the prompt is empty; give it as an argument or on stdin")
-    return text
+    return prompt
 
 
 def _read_turn() -> str | None:

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, MutableMap
 from typing import Any
 
 from openpcc import answers, clock
-from openpcc.answers import Answer, Asked, refusal
+from openpcc.answers import MAX_REQUEST, Answer, Asked, refusal
 from openpcc.decision import SIMULATED
 from openpcc.errors import OpenPCCError
 from openpcc.protocol import messages
@@ -22,7 +22,6 @@ from openpcc.proxy import page, refusals
 from openpcc.proxy.guard import Guard, NotAdmittedError
 from openpcc.proxy.upstream import Answering, Upstream
 from openpcc.reply import FORWARDED
-from openpcc.transport import MAX_REQUEST
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]

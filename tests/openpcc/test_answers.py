@@ -6,7 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openpcc.answers import Answer, Asked, Call, Options, asks_for_models, list_models, prepare
+from openpcc.answers import (
+    MAX_REQUEST,
+    Answer,
+    Asked,
+    Call,
+    Options,
+    asks_for_models,
+    list_models,
+    prepare,
+)
+from openpcc.protocol import bhttp
+from openpcc.protocol.sealing import NodePrivateKey, seal_request
 
 CHAT = "/v1/chat/completions"
 
@@ -55,6 +66,22 @@ def test_a_body_without_a_model_is_refused_here(content: bytes):
     answer = prepare(asked(content), Options(), "s.example")
     assert isinstance(answer, Answer)
     assert answer.status == 400
+
+
+def test_content_that_no_bucket_holds_is_refused_before_it_is_read():
+    answer = prepare(asked(b"{" * (MAX_REQUEST + 1)), Options(), "s.example")
+    assert isinstance(answer, Answer)
+    assert answer.status == 413
+
+
+def test_the_largest_content_can_be_sealed():
+    body = b'{"model":"m","x":"' + b"x" * (MAX_REQUEST - 20) + b'"}'
+    call = prepare(asked(body), Options(), "s.example")
+    assert isinstance(call, Call)
+    key = NodePrivateKey.generate().node_key
+    message = bhttp.encode_request(call.request)
+    sealed = seal_request([key], message, model="m", expires=60, max_output=0)
+    assert len(sealed.body) <= 64 * 2**20
 
 
 def test_models_are_listed_and_found_by_name():

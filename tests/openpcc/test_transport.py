@@ -14,6 +14,7 @@ import pytest
 
 import openpcc
 from openpcc import ConfigurationError, clock
+from openpcc.answers import MAX_REQUEST
 from openpcc.config import ClientConfig
 from openpcc.errors import (
     GatewayError,
@@ -24,7 +25,7 @@ from openpcc.errors import (
 )
 from openpcc.protocol import messages
 from openpcc.protocol.sealing import Unwrapped
-from openpcc.transport import MAX_REQUEST, AsyncTransport, Transport
+from openpcc.transport import AsyncTransport, Transport
 from tests.fakes.memory_service import MemoryService, Node, as_relay
 from tests.fakes.node import Exchange, FarEnd, Script
 from tests.fakes.world import NOW
@@ -286,8 +287,8 @@ def test_a_closed_transport_says_so(transport: Transport):
 def test_too_large_a_request_is_refused_before_anything_is_fetched(
     transport: Transport, relay: FarEnd
 ):
-    with pytest.raises(ValueError, match="at most"):
-        client(httpx, transport).post("/v1/chat/completions", content=bytes(MAX_REQUEST + 1))
+    content = bytes(MAX_REQUEST + 1)
+    assert client(httpx, transport).post("/v1/chat/completions", content=content).status_code == 413
     assert relay.got == []
 
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
+from openpcc.answers import MAX_REQUEST
 from openpcc.errors import RefusedError, TruncatedReplyError
 from openpcc.proxy.app import ProxyApp
 from openpcc.proxy.guard import Guard
-from openpcc.transport import MAX_REQUEST
 from tests.fakes.book_views import DEBUG_ON, NOW, book_view, refused_node, report
 from tests.fakes.upstreams import ScriptedUpstream
 
