@@ -5,6 +5,7 @@ cannot vouch for itself.
 """
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from attestation import attester, evidence
 from attestation.attester import Attester
@@ -56,8 +57,14 @@ class Bundle:
 
         Where several endorsements speak of one thing, verifiers take the newest.
         """
-        both = tuple(dict.fromkeys((*self.quoted.endorsements, *stapled)))
-        return self.quoted.with_endorsements(both[-evidence.MAX_ENDORSEMENTS :]).encode()
+        return _encoded(self.quoted, stapled)
+
+
+@lru_cache(maxsize=4)
+def _encoded(quoted: EvidenceBundle, stapled: Stapled) -> bytes:
+    """Write a bundle once: publishers ask for the same one every few seconds."""
+    both = tuple(dict.fromkeys((*quoted.endorsements, *stapled)))
+    return quoted.with_endorsements(both[-evidence.MAX_ENDORSEMENTS :]).encode()
 
 
 @dataclass(frozen=True, kw_only=True)
