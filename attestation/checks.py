@@ -105,6 +105,18 @@ class Check:
         return CHECKS[self.id]
 
     @property
+    def refusal(self) -> str:
+        """Say how it refused: `8.debug failed: debug is off (expected off, found on)`."""
+        if self.outcome is Outcome.SKIP:
+            return (
+                f"{self.id} could not be judged: {self.text} ({self.actual or 'no reason given'})"
+            )
+        found = "" if self.actual is None else f"found {self.actual}"
+        if self.expected is not None:
+            found = f"expected {self.expected}, found {self.actual or 'nothing'}"
+        return f"{self.id} failed: {self.text}" + (f" ({found})" if found else "")
+
+    @property
     def refuses(self) -> bool:
         """Say whether this outcome alone refuses."""
         skipped = self.outcome is Outcome.SKIP and self.required

@@ -34,6 +34,18 @@ TIMEOUT = httpx.Timeout(connect=10.0, read=600.0, write=60.0, pool=60.0)
 """Seconds. Reading is long: a model may think for minutes before its first byte."""
 
 LIMITS = httpx.Limits(max_connections=256, max_keepalive_connections=64)
+ADDRESS = "check 'relay' in the configuration"
+REASONS: tuple[tuple[type[BaseException], str, str], ...] = (
+    (ConnectionRefusedError, "connection refused", f"{ADDRESS}, or start it"),
+    (socket.gaierror, "its name is not known", f"{ADDRESS} and this machine's network"),
+    (ssl.SSLCertVerificationError, "its certificate is not trusted", f"{ADDRESS} and 'ca'"),
+    (ssl.SSLError, "it does not speak TLS 1.3", ADDRESS),
+    (httpx.ConnectTimeout, "no connection in time", f"{ADDRESS} and this machine's network"),
+    (httpx.ConnectError, "not reachable", f"{ADDRESS} and this machine's network"),
+    (httpx.TimeoutException, "it said nothing for too long", "try again"),
+)
+"""What a failure means in words, and what to look at: the first that is among its causes."""
+
 MAX_KEYS = 65536
 """Bytes of the gateway's key configs; more is not read."""
 
@@ -77,7 +89,7 @@ class Carrier:
         """
         self._sockets.refuse_late()
         with (
-            _translated(),
+            _translated(self._relay),
             self._client.stream(
                 "GET", f"{self._relay}/ohttp-keys", extensions=self._sockets.watched
             ) as response,
@@ -97,7 +109,7 @@ class Carrier:
         """
         self._sockets.refuse_late()
         with (
-            _translated(),
+            _translated(self._relay),
             self._client.stream(
                 "POST",
                 self._relay,
@@ -109,7 +121,7 @@ class Carrier:
             if response.status_code != 200:
                 raise _refusal(response, _start(response.iter_raw()))
             _expect(response, messages.OHTTP_RESPONSE)
-            yield _chunks(response)
+            yield _chunks(response, self._relay)
 
     def close(self) -> None:
         """Cut what is under way, in whatever thread, and close the pool."""
@@ -200,14 +212,14 @@ class AsyncCarrier:
         """
         if self._ended:
             raise TransportError("the connections are closed")
-        with _translated():
+        with _translated(self._relay):
             async with self._client.stream(
                 "POST", self._relay, content=body, headers=POST_FIELDS
             ) as response:
                 if response.status_code != 200:
                     raise _refusal(response, await _astart(response.aiter_raw()))
                 _expect(response, messages.OHTTP_RESPONSE)
-                yield _achunks(response)
+                yield _achunks(response, self._relay)
 
     async def aclose(self) -> None:
         """Close the pool."""
@@ -226,23 +238,43 @@ def _tls(ca: Path | None) -> ssl.SSLContext:
     return context
 
 
-def _chunks(response: httpx.Response) -> Iterator[bytes]:
-    with _translated():
+def _chunks(response: httpx.Response, relay: str) -> Iterator[bytes]:
+    with _translated(relay):
         yield from response.iter_raw()
 
 
-async def _achunks(response: httpx.Response) -> AsyncIterator[bytes]:
-    with _translated():
+async def _achunks(response: httpx.Response, relay: str) -> AsyncIterator[bytes]:
+    with _translated(relay):
         async for chunk in response.aiter_raw():
             yield chunk
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(relay: str) -> Iterator[None]:
     try:
         yield
     except httpx.HTTPError as error:
-        raise TransportError(f"the relay did not answer: {type(error).__name__}") from error
+        why, remedy = _reason(error)
+        raise TransportError(f"relay {relay}: {why}; {remedy}") from error
+
+
+def _reason(error: httpx.HTTPError) -> tuple[str, str]:
+    """Say in words why there is no answer, and what to do; the libraries' texts differ too much."""
+    causes = tuple(_causes(error))
+    for kind, why, remedy in REASONS:
+        if any(isinstance(cause, kind) for cause in causes):
+            return why, remedy
+    return "it broke the connection", "try again"
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Give an error and what lies under it."""
+    while error is not None:
+        yield error
+        if isinstance(error, BaseExceptionGroup):  # one try for each address of a name
+            for one in error.exceptions:
+                yield from _causes(one)
+        error = error.__cause__ or error.__context__
 
 
 def _refusal(response: httpx.Response, body: bytes) -> GatewayError:
@@ -255,7 +287,7 @@ def _refusal(response: httpx.Response, body: bytes) -> GatewayError:
 def _expect(response: httpx.Response, media_type: str) -> None:
     """Refuse anything but the media type: a relay's page is not a reply."""
     if response.headers.get("content-type") != media_type:
-        raise TransportError(f"the relay's answer is not {media_type}")
+        raise TransportError(f"the relay's answer is not {media_type}; {ADDRESS}")
 
 
 def _start(chunks: Iterator[bytes]) -> bytes:

@@ -25,6 +25,9 @@ from transparency_log.witness_policy import LogPolicy, Witness
 MAX_FILE = 2**20
 """Bytes of a configuration or policy file; more is not read."""
 
+NAME_ANOTHER = "name one with --config or OPENPCC_CONFIG; `openpcc demo --keep` prints one"
+"""What to do where there is no configuration."""
+
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 """Hosts to which plain HTTP may go: it does not leave the machine."""
 
@@ -52,7 +55,8 @@ class ClientPolicy:
         Raises:
             ConfigurationError: unreadable, or not a policy.
         """
-        table = Table(read_toml(path, "policy"), str(path))
+        remedy = "correct 'policy' in the configuration"
+        table = Table(read_toml(path, "policy", remedy=remedy), str(path))
         table.version()
         signers = table.table("signers")
         policy = cls(
@@ -92,7 +96,7 @@ class ClientConfig:
             ConfigurationError: unreadable, or not a configuration.
         """
         found = Path(path) if path is not None else default_path()
-        table = Table(read_toml(found, "configuration"), str(found))
+        table = Table(read_toml(found, "configuration", remedy=NAME_ANOTHER), str(found))
         table.version()
         home = found.resolve().parent
         config = cls(
@@ -120,12 +124,14 @@ class Table:
 
     def __init__(self, values: Mapping[str, object], name: str) -> None:
         self._values = dict(values)
+        self._given = frozenset(values)
         self.name = name
 
     def version(self) -> None:
         """Take `version`, which must be 1."""
-        if self._values.pop("version", None) != 1:
-            self._wrong("version", "1")
+        value = self._values.pop("version", None)
+        if type(value) is not int or value != 1:  # True and 1.0 equal 1 as well
+            self._wrong("version", "1, the only version that this openpcc reads")
 
     def text(self, key: str) -> str:
         """Take a string that is not empty."""
@@ -182,11 +188,12 @@ class Table:
             raise ConfigurationError(f"{self.name}: unknown key {unknown!r}; remove or correct it")
 
     def _wrong(self, key: str, expected: str) -> Never:
-        raise ConfigurationError(f"{self.name}: {key!r} must be {expected}")
+        found = "must be" if key in self._given else "is missing; it must be"
+        raise ConfigurationError(f"{self.name}: {key!r} {found} {expected}")
 
 
-def read_toml(path: Path, what: str) -> dict[str, object]:
-    """Read a TOML file of bounded size.
+def read_toml(path: Path, what: str, *, remedy: str) -> dict[str, object]:
+    """Read a TOML file of bounded size; `remedy` says what to do if there is none.
 
     Raises:
         ConfigurationError: missing, unreadable, too large, or not TOML.
@@ -197,14 +204,18 @@ def read_toml(path: Path, what: str) -> dict[str, object]:
     except OSError as error:
         reason = error.strerror or "unreadable"
         raise ConfigurationError(
-            f"{path}: cannot read the {what} file ({reason}); name another, or run openpcc init"
+            f"{path}: cannot read the {what} file ({reason}); {remedy}"
         ) from error
     if len(data) > MAX_FILE:
-        raise ConfigurationError(f"{path}: larger than {MAX_FILE} bytes; not a {what} file")
+        raise ConfigurationError(
+            f"{path}: larger than {MAX_FILE} bytes; not a {what} file; {remedy}"
+        )
     try:
         return tomllib.loads(data.decode("utf-8"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigurationError(f"{path}: not TOML: {error}") from error
+        raise ConfigurationError(
+            f"{path}: not TOML: {error}; correct it there; docs/formats.md, 6, shows a {what} file"
+        ) from error
 
 
 def _relay(table: Table) -> str:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 SIMULATED = "SIMULATED"
 """How every surface names evidence that no hardware made."""
 
+EVIDENCE = "evidence"
+ENTRY = "service entry"
+
 STEPS = {
     1: "The evidence can be read",
     2: "The hardware maker vouches for it",
@@ -43,6 +46,8 @@ class Decision:
     """Leaf hashes of the trusted nodes' releases, hex."""
     expires: int | None
     """When the first thing it rests on ends; None if no node is trusted."""
+    first: str
+    """What ends then: a node's evidence, or the service entry that lists the nodes."""
     at: int
 
     @classmethod
@@ -51,16 +56,18 @@ class Decision:
         current = view.valid_until is not None and now < view.valid_until
         nodes = [node for node in view.nodes if current and usable(node, now=now)]
         reports = [node.report for node in nodes if node.report is not None]
-        ends = [node.expires for node in nodes if node.expires is not None]
+        ends = [(node.expires, EVIDENCE) for node in nodes if node.expires is not None]
         if nodes and view.valid_until is not None:
-            ends.append(view.valid_until)
+            ends.append((view.valid_until, ENTRY))
+        expires, first = min(ends, default=(None, EVIDENCE))
         return cls(
             trusted=len(nodes),
             known=len(view.nodes),
             simulated=view.simulated,
             platforms=tuple(sorted({node.platform for node in nodes})),
             releases=tuple(sorted({report.release.hex() for report in reports if report.release})),
-            expires=min(ends, default=None),
+            expires=expires,
+            first=first,
             at=now,
         )
 
@@ -79,7 +86,7 @@ class Decision:
         if self.releases:
             parts.append("release " + " and ".join(short(name) for name in self.releases))
         if self.expires is not None:
-            parts.append(f"expires in {duration(self.expires - self.at)}")
+            parts.append(f"{self.first} expires in {duration(self.expires - self.at)}")
         return ", ".join(parts)
 
 
@@ -112,6 +119,11 @@ def first_failed(reports: "Sequence[Report]") -> "Check | None":
 def short(digest: str) -> str:
     """Write the start of a hex digest, marked as a start."""
     return f"{digest[:12]}…"
+
+
+def short_end(digest: str) -> str:
+    """Write the end of a hex id, marked as an end: ids of one maker may begin alike."""
+    return f"…{digest[-12:]}"
 
 
 def plural(count: int, noun: str) -> str:

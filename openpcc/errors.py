@@ -37,11 +37,7 @@ class RefusedError(OpenPCCError):
 
     def __init__(self, report: "Report") -> None:
         self.report = report
-        failed = report.failed[0]
-        detail = f"{failed.id}: {failed.text}"
-        if failed.expected is not None or failed.actual is not None:
-            detail += f" (expected {failed.expected}, found {failed.actual})"
-        super().__init__(f"node refused by check {detail}")
+        super().__init__(f"node refused: {report.failed[0].refusal}")
 
 
 class DirectoryError(OpenPCCError):

@@ -369,8 +369,10 @@ def _first_key(raw: bytes) -> KeyConfig:
 
 def _refused_shard(failing: Sequence[Judgement], listed: int) -> RefusedShardError:
     reports = tuple(one.report for one in failing if one.report is not None and one.node is None)
-    checks = sorted({report.failed[0].id for report in reports})
-    why = f"check {', '.join(checks)}" if checks else "their evidence is not to be had"
+    checks = {report.failed[0].id: report.failed[0] for report in reports}
+    why = "; ".join(checks[name].refusal for name in sorted(checks))
+    if not checks:
+        why = "their evidence is not to be had"
     if not reports and any(one.node is not None for one in failing):
         why = "by their evidence they serve other models"
     return RefusedShardError(

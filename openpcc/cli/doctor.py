@@ -13,7 +13,7 @@ from openpcc.carrier import Carrier
 from openpcc.cli import output
 from openpcc.cli.failures import NETWORK, PASSED, USAGE, describe
 from openpcc.cli.installation import Finding, Outcome, examine, failed, inform, passed
-from openpcc.config import ClientConfig, default_path
+from openpcc.config import NAME_ANOTHER, ClientConfig, default_path
 from openpcc.decision import Decision, duration, require_trusted
 from openpcc.errors import ConfigurationError, GatewayError, OpenPCCError, TransportError
 from openpcc.nodes import NodeBook
@@ -57,7 +57,7 @@ def _configured(args: argparse.Namespace) -> Iterator[Finding]:
     name, text = "4.configuration", "configuration and policy can be read"
     path = default_path() if args.config is None else args.config
     if args.config is None and "OPENPCC_CONFIG" not in os.environ and not path.exists():
-        yield inform(name, text, f"none at {path}; openpcc init makes one")
+        yield inform(name, text, f"none at {path}; {NAME_ANOTHER}")
         return
     try:
         config = ClientConfig.load(path)
@@ -91,7 +91,7 @@ def _relay(config: ClientConfig) -> Finding:
         with carrier.limited(RELAY):
             carrier.keys()
     except (TransportError, GatewayError) as error:
-        return failed(name, text, f"{error}; check the relay's address", NETWORK)
+        return failed(name, text, str(error), NETWORK)
     finally:
         carrier.close()
     return passed(name, text, config.relay)

@@ -18,7 +18,7 @@ from openpcc.errors import (
 )
 
 if TYPE_CHECKING:
-    from attestation.result import Report
+    from attestation.result import Check, Report
 
 PASSED, REFUSED, USAGE, NETWORK = 0, 1, 2, 3
 
@@ -26,6 +26,13 @@ DIRECTORY_REMEDY = {
     "equivocation": "do not use the service; report the proof",
     "stale": "check this machine's clock, then ask the operator",
 }
+CHECK_HINTS = {
+    "2.chain": "is the root in the policy right?",
+    "5.clock": "is this machine's clock right?",
+    "9.platform": "does the policy name the platform?",
+}
+"""What to look at first where our own files can be the reason."""
+
 GATEWAY_REMEDY = {
     "busy": "try again shortly",
     "not-ready": "try again shortly",
@@ -61,6 +68,7 @@ def describe(error: OpenPCCError) -> Failure:
             return _failure(USAGE, "configuration", error, "")
         case RefusedError():
             remedy = "nothing was sent; openpcc nodes --checks shows every check"
+            remedy = _with_hint(remedy, error.report.failed[0])
             return _failure(REFUSED, "refused", error, remedy, error.report)
         case DirectoryError():
             return _directory(error)
@@ -74,7 +82,7 @@ def describe(error: OpenPCCError) -> Failure:
             remedy = GATEWAY_REMEDY.get(error.code, "try again, or ask the operator")
             return _failure(NETWORK, f"gateway.{error.code}", error, remedy)
         case TransportError():
-            return _failure(NETWORK, "transport", error, "check the relay with openpcc doctor")
+            return _failure(NETWORK, "transport", error, "openpcc doctor tells more")
         case TruncatedReplyError():
             return _failure(NETWORK, "truncated", error, "what was delivered is partial; ask again")
         case ReceiptError():
@@ -87,10 +95,14 @@ def _directory(error: DirectoryError) -> Failure:
     check = first_failed(error.reports)
     remedy = DIRECTORY_REMEDY.get(error.code, "nothing was sent; see openpcc doctor")
     if check is not None:
-        remedy = f"check {check.id} refused: {check.text}" + (
-            f" (expected {check.expected}, found {check.actual})" if check.expected else ""
-        )
+        said = "nothing was sent" if check.id in str(error) else check.refusal
+        remedy = _with_hint(said, check)
     return _failure(REFUSED, f"directory.{error.code}", error, remedy, *error.reports)
+
+
+def _with_hint(said: str, check: "Check") -> str:
+    hint = CHECK_HINTS.get(check.id)
+    return said if hint is None else f"{said}; {hint}"
 
 
 def _failure(

@@ -101,7 +101,7 @@ def _load(name: str, command: Command) -> Module:
             raise
         raise ConfigurationError(
             f"openpcc {name} needs the package {error.name}; "
-            f"run: pip install 'openpcc[{command.extra}]'"
+            f"run: pip install '.[{command.extra}]' in the source tree"
         ) from error
 
 

@@ -10,8 +10,8 @@ from openpcc import clock
 from openpcc.cli import output
 from openpcc.cli.failures import PASSED, REFUSED
 from openpcc.config import ClientConfig
-from openpcc.decision import SIMULATED, STEPS, Decision, duration, short, usable
-from openpcc.errors import DirectoryError, RefusedError
+from openpcc.decision import SIMULATED, STEPS, Decision, duration, short, short_end, usable
+from openpcc.errors import DirectoryError, RefusedError, UnknownModelError
 from openpcc.nodes import BookView, NodeBook, NodeView
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ def examine(book: NodeBook, args: argparse.Namespace, *, now: int) -> int:
             _refused(error)
         raise
     view = book.view()
+    if args.model is not None and args.model not in (offered := book.models(now)):
+        raise UnknownModelError(args.model, tuple(offered))
     nodes = _serving(view, args.model)
     if args.json:
         output.document(to_json(view, nodes, now=now))
@@ -59,7 +61,7 @@ def show(view: BookView, nodes: tuple[NodeView, ...], *, now: int, checks: bool)
     """Print the nodes for people."""
     output.line(f"{view.service}: {Decision.of(view, now=now).sentence()}")
     rows = [_row(node, now=now) for node in nodes]
-    output.table(("LEAF", "VERDICT", "PLATFORM", "MACHINE", "EXPIRES", "MODELS"), rows)
+    output.table(("LEAF", "VERDICT", "PLATFORM", "MACHINE", "EVIDENCE EXPIRES", "MODELS"), rows)
     for node in nodes:
         if checks and node.report is not None:
             show_report(node.report, title=f"Checks of node {short(node.leaf.hex())}")
@@ -127,7 +129,7 @@ def _row(node: NodeView, *, now: int) -> tuple[str, ...]:
         short(node.leaf.hex()),
         verdict(node, now=now),
         platform,
-        short(node.machine.hex()) if node.machine else "not named",
+        short_end(node.machine.hex()) if node.machine else "not named",
         f"in {duration(node.expires - now)}" if node.expires is not None else node.problem or "-",
         ", ".join(node.models),
     )

@@ -77,7 +77,9 @@ def _rich_table(columns: Row, rows: Sequence[Row], title: str) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    drawn = Table(*columns, title=title or None, title_justify="left", box=SIMPLE)
+    drawn = Table(title=title or None, title_justify="left", box=SIMPLE)
+    for column in columns:
+        drawn.add_column(column, overflow="fold")  # a path that is cut cannot be used
     for row in rows:  # Text, not markup: a cell cannot style itself
         drawn.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
     Console(highlight=False).print(drawn)

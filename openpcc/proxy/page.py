@@ -159,9 +159,7 @@ def _why(node: "NodeView") -> str:
     """Say in one line why a node was refused, before all its checks."""
     said = escape(node.problem)
     if node.report is not None and node.report.failed:
-        check = node.report.failed[0]
-        found = f" Found: {_found(check)}" if _found(check) else ""
-        said = f"Refused by <code>{escape(check.id)}</code>: {escape(check.text)}.{found}"
+        said = escape(node.report.failed[0].refusal)
     return f'<p class="bad">{said}</p>' if said else ""
 
 

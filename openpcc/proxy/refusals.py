@@ -67,7 +67,8 @@ def _told(error: DirectoryError) -> tuple[str, str | None]:
     check = first_failed(error.reports)
     if check is None:
         return str(error), None
-    return f"{error} (check {check.id}: {check.text})", check.id
+    said = str(error)
+    return said if check.id in said else f"{said}; {check.refusal}", check.id
 
 
 def _failure(

@@ -1,6 +1,7 @@
 """What a relay may do to the carrier, on real sockets: nothing that lasts or leaves a mark."""
 
 import asyncio
+import socket
 import threading
 from collections.abc import Iterator
 
@@ -34,6 +35,16 @@ def carrier(relay: FarEnd) -> Iterator[Carrier]:
 def post(carrier: Carrier) -> bytes:
     with carrier.exchange(b"request") as chunks:
         return b"".join(chunks)
+
+
+async def post_async(relay: str) -> None:
+    carrier = AsyncCarrier(relay, None)
+    try:
+        async with carrier.exchange(b"request") as chunks:
+            async for _ in chunks:
+                pass
+    finally:
+        await carrier.aclose()
 
 
 async def drips_its_head(exchange: Exchange) -> None:
@@ -204,12 +215,41 @@ def test_a_relay_that_breaks_off_is_a_transport_error(relay: FarEnd, carrier: Ca
         exchange.drop()
 
     relay.script = breaks
-    with pytest.raises(TransportError):
+    with pytest.raises(TransportError, match="broke the connection; try again"):
         post(carrier)
 
 
-def test_a_relay_that_is_not_there_is_a_transport_error():
-    carrier = Carrier("http://127.0.0.1:9", None)
-    with pytest.raises(TransportError):
+@pytest.mark.parametrize(
+    ("relay", "why"),
+    [
+        ("http://127.0.0.1:9", "connection refused"),
+        ("http://localhost:9", "connection refused"),  # more than one address, perhaps
+        ("https://relay.invalid", "its name is not known"),
+    ],
+)
+def test_a_relay_that_is_not_there_is_named_with_reason_and_remedy(relay: str, why: str):
+    carrier = Carrier(relay, None)
+    with pytest.raises(TransportError, match=rf"^relay {relay}: {why}; check 'relay' in") as caught:
         carrier.keys()
+    assert "\n" not in str(caught.value)
     carrier.close()
+    with pytest.raises(TransportError, match=rf"^relay {relay}: {why}; check 'relay' in"):
+        asyncio.run(post_async(relay))
+
+
+def test_a_relay_without_tls_is_named_so():
+    with socket.create_server(("127.0.0.1", 0)) as plain:
+
+        def answers() -> None:
+            peer, _ = plain.accept()
+            with peer:
+                peer.recv(1 << 16)
+                peer.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        thread = threading.Thread(target=answers)
+        thread.start()
+        carrier = Carrier(f"https://127.0.0.1:{plain.getsockname()[1]}", None)
+        with pytest.raises(TransportError, match=r"it does not speak TLS 1\.3; check"):
+            carrier.keys()
+        carrier.close()
+        thread.join()

@@ -89,6 +89,21 @@ def test_a_relay_on_loopback_may_be_plain(tmp_path: Path, relay: str):
     assert ClientConfig.load(write(tmp_path, config=config)).relay == relay
 
 
+@pytest.mark.parametrize("value", ["2", "true", "1.0", '"1"'])
+def test_a_version_has_one_spelling_and_a_remedy(tmp_path: Path, value: str):
+    config = CONFIG.replace("version = 1", f"version = {value}")
+    with pytest.raises(ConfigurationError, match="'version' must be 1, the only version"):
+        ClientConfig.load(write(tmp_path, config=config))
+
+
+def test_a_missing_key_is_called_missing(tmp_path: Path):
+    without = re.sub(r"^policy = .*$", "", CONFIG, flags=re.M)
+    with pytest.raises(ConfigurationError, match="'policy' is missing; it must be a text"):
+        ClientConfig.load(write(tmp_path, config=without))
+    with pytest.raises(ConfigurationError, match="'policy' must be a text"):
+        ClientConfig.load(write(tmp_path, config=f"policy = 1\n{without}"))
+
+
 def test_a_missing_file_is_named_with_the_remedy(tmp_path: Path):
     with pytest.raises(ConfigurationError, match=r"absent\.toml.*cannot read"):
         ClientConfig.load(tmp_path / "absent.toml")
@@ -99,9 +114,9 @@ def test_a_missing_file_is_named_with_the_remedy(tmp_path: Path):
 
 
 @pytest.mark.parametrize("data", [b"\xff", b"= 1", b"a" * (2**20 + 1)])
-def test_bytes_that_are_no_toml_are_refused(tmp_path: Path, data: bytes):
+def test_bytes_that_are_no_toml_are_refused_with_a_remedy(tmp_path: Path, data: bytes):
     (tmp_path / "policy.toml").write_bytes(data)
-    with pytest.raises(ConfigurationError, match=r"policy\.toml"):
+    with pytest.raises(ConfigurationError, match=r"policy\.toml.*correct"):
         ClientPolicy.load(tmp_path / "policy.toml")
 
 

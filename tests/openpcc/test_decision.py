@@ -15,7 +15,8 @@ from tests.fakes.book_views import (
 def test_one_line_says_nodes_platform_release_and_expiry():
     view = book_view(good_node(), good_node(leaf=bytes([9]) * 32))
     assert Decision.of(view, now=NOW).sentence() == (
-        f"2 nodes verified, SIMULATED platform, release {RELEASE.hex()[:12]}…, expires in 10 min"
+        f"2 nodes verified, SIMULATED platform, release {RELEASE.hex()[:12]}…, "
+        "service entry expires in 10 min"
     )
 
 
@@ -38,7 +39,9 @@ def test_nodes_of_an_outdated_record_do_not_count():
 
 def test_it_expires_with_the_first_thing_it_rests_on():
     view = book_view(good_node(expires=300), good_node(expires=900), valid=600)
-    assert Decision.of(view, now=NOW).expires == NOW + 300
+    decision = Decision.of(view, now=NOW)
+    assert decision.expires == NOW + 300
+    assert decision.sentence().endswith("evidence expires in 5 min")
 
 
 def test_nobody_trusted_is_an_error_that_carries_the_reports():

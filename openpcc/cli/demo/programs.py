@@ -111,7 +111,9 @@ def find(script: str) -> Path:
     """
     path = Path(sys.executable).with_name(script)
     if not path.is_file():
-        raise ConfigurationError(f"{script} is not installed; pip install 'openpcc[demo]'")
+        raise ConfigurationError(
+            f"{script} is not installed; run: pip install '.[demo]' in the source tree"
+        )
     return path
 
 

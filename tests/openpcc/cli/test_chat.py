@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from openpcc.cli import chat
+from openpcc.cli.main import main
 from openpcc.errors import ConfigurationError, DirectoryError, OpenPCCError, TruncatedReplyError
 from tests.fakes.book_views import NOW, book_view, good_node, refused_node, report
 
@@ -119,7 +120,21 @@ def piped(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
 def test_the_prompt_is_an_argument_or_standard_input(monkeypatch):
     piped(monkeypatch, "Grüße\n".encode())
     assert chat.read_prompt(arguments("Hi")) == "Hi"
-    assert chat.read_prompt(arguments()) == "Grüße\n"
+    assert chat.read_prompt(arguments()) == "Grüße"
+
+
+@pytest.mark.parametrize(
+    ("piped_in", "prompt"), [(b"a", "a"), (b"a\n\n", "a\n"), (b"\na \n", "\na "), (b"a\tb", "a\tb")]
+)
+def test_one_newline_at_the_end_of_standard_input_is_not_the_prompts(piped_in, prompt, monkeypatch):
+    piped(monkeypatch, piped_in)
+    assert chat.read_prompt(arguments()) == prompt
+
+
+@pytest.mark.parametrize("prompt", ["", " ", "\n\t"])
+def test_an_empty_argument_is_wrong_usage(prompt, capsys):
+    assert main(["chat", prompt]) == 2
+    assert "the prompt is empty" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("data", [b"", b" \n", b"\xff\xfe"])

@@ -1,5 +1,6 @@
 import pytest
 
+from attestation.result import Check, Outcome
 from openpcc.cli.failures import describe
 from openpcc.errors import (
     ConfigurationError,
@@ -39,8 +40,21 @@ def test_every_error_has_its_exit_code_and_names_itself(error, code):
 
 
 def test_a_refusal_of_the_directory_names_the_check_of_its_nodes():
-    line = describe(DirectoryError("unavailable", "1 of 1 nodes fail", reports=(REFUSED,))).line
-    assert "check 8.debug refused: debug is off (expected off, found on)" in line
+    line = describe(DirectoryError("unavailable", "no node verified", reports=(REFUSED,))).line
+    assert "8.debug failed: debug is off (expected off, found on)" in line
+
+
+def test_a_check_is_named_once():
+    said = f"1 of 1 nodes fail: {DEBUG_ON.refusal}"
+    line = describe(DirectoryError("unavailable", said, reports=(REFUSED,))).line
+    assert line.count("8.debug") == 1
+    assert describe(RefusedError(REFUSED)).line.count("8.debug") == 1
+
+
+def test_a_root_that_is_not_the_policys_is_hinted_at():
+    chain = report(Check(id="2.chain", outcome=Outcome.FAIL, actual="another root"))
+    for error in (RefusedError(chain), DirectoryError("unavailable", "none", reports=(chain,))):
+        assert describe(error).line.endswith("is the root in the policy right?")
 
 
 def test_a_refusal_carries_the_whole_report():

@@ -47,7 +47,7 @@ def test_a_missing_configuration_is_named_with_its_remedy(command, tmp_path, cap
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert "nowhere.toml" in lines[0]
-    assert "openpcc init" in lines[0]
+    assert "name one with --config or OPENPCC_CONFIG" in lines[0]
 
 
 def test_an_error_is_one_json_object_too(tmp_path, capsys):
@@ -61,7 +61,7 @@ def test_a_missing_extra_is_named(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "uvloop", None)
     monkeypatch.delitem(sys.modules, "openpcc.cli.proxy", raising=False)
     assert main(["proxy"]) == 2
-    assert "pip install 'openpcc[proxy]'" in capsys.readouterr().err
+    assert "pip install '.[proxy]' in the source tree" in capsys.readouterr().err
 
 
 def test_every_command_has_a_module_with_the_pair():

@@ -1,11 +1,12 @@
 import argparse
 import json
+import re
 from typing import cast
 
 import pytest
 
 from openpcc.cli import nodes
-from openpcc.errors import DirectoryError, OpenPCCError, RefusedError
+from openpcc.errors import DirectoryError, OpenPCCError, RefusedError, UnknownModelError
 from openpcc.nodes import BookView, NodeBook
 from tests.fakes.book_views import (
     DEBUG_ON,
@@ -28,6 +29,9 @@ class BookTwin:
         if isinstance(self.outcome, OpenPCCError):
             raise self.outcome
 
+    def models(self, now: int) -> list[str]:
+        return ["demo"]
+
     def view(self) -> BookView:
         assert isinstance(self.outcome, BookView)
         return self.outcome
@@ -46,8 +50,10 @@ def test_shows_each_node_and_that_it_is_simulated(capsys):
     assert "SIMULATED (simulated)" in out
     assert "verified" in out
     assert "000000000000…" in out
-    assert "bc020a35b7f9…" in out
-    assert "in 15 min" in out
+    assert "…ccddead6cc45c3ccc1"[-12:] in out
+    assert "bc020a35b7f9" not in out
+    assert "service entry expires in 10 min" in out
+    assert re.search(r"EVIDENCE EXPIRES.*\n.*in 15 min", out)
 
 
 def test_a_refused_node_ends_with_1(capsys):
@@ -80,7 +86,7 @@ def test_json_is_one_object_with_the_reports(capsys):
 
 def test_only_nodes_of_a_model():
     assert openpcc_nodes(book_view(good_node()), "--model", "demo") == 0
-    with pytest.raises(DirectoryError, match="other"):
+    with pytest.raises(UnknownModelError, match="'other'; it offers: demo"):
         openpcc_nodes(book_view(good_node()), "--model", "other")
 
 

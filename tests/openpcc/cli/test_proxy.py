@@ -155,4 +155,4 @@ def test_never_listens_without_a_verified_node():
         _, err = running.communicate()
     assert said == ""
     assert running.returncode == 1
-    assert "check 8.debug refused" in err
+    assert "8.debug failed: debug is off" in err

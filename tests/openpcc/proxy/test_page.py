@@ -45,7 +45,9 @@ def test_checks_are_numbered_and_said_in_words():
 
 def test_a_refused_node_says_why_before_its_checks():
     text = render(refused_node())
-    assert text.index("Refused by <code>8.debug</code>: debug is off.") < text.index("<details")
+    assert text.index("8.debug failed: debug is off (expected off, found on)") < text.index(
+        "<details"
+    )
 
 
 def test_simulated_nodes_are_not_said_to_protect_anything():
