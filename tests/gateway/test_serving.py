@@ -40,15 +40,25 @@ def test_a_client_that_never_reads_stops_the_node(tmp_path: Path) -> None:
             assert stopped.wait(60)
 
 
+def ended(peer: socket.socket) -> bool:
+    try:
+        return peer.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
 @pytest.mark.parametrize("program", ["relay", "gateway"])
-def test_a_client_that_stops_sending_is_cut(tmp_path: Path, program: str) -> None:
+def test_a_client_that_stops_sending_is_cut(
+    tmp_path: Path, program: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with service(tmp_path, replies(b"x")) as found:
         body, _ = found.encapsulate(sealed_post(found.seal(0).body), 1)
         host, port = getattr(found, program).removeprefix("http://").split(":")
         head = f"POST / HTTP/1.1\r\ncontent-type: {messages.OHTTP_REQUEST}\r\n"
         with socket.create_connection((host, int(port)), timeout=20) as peer:
             peer.sendall(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body[:-1])
-            assert peer.recv(1) == b""
+            assert ended(peer)
+        monkeypatch.undo()  # a busy machine may need longer than a hasty server waits
         answer = found.exchange(sealed_post(found.seal(0).body), 1)
         assert (answer.status, code_of(answer), len(found.nodes[0].got)) == (200, None, 1)
 
