@@ -132,8 +132,7 @@ def cut_stream(stack: DemoStack) -> Refusal:
 
 
 def _failed(report: Report) -> str:
-    check = report.failed[0]
-    return f"{check.id} failed: {check.text}"
+    return report.failed[0].refusal
 
 
 def _snapshot(client: OpenPCC) -> Snapshot:
