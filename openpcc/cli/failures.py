@@ -37,6 +37,7 @@ GATEWAY_REMEDY = {
     "busy": "try again shortly",
     "not-ready": "try again shortly",
     "too-large": "send less",
+    "expired": "check this machine's clock: it may be some minutes ahead or behind",
 }
 
 

@@ -50,10 +50,11 @@ def explain(error: OpenPCCError) -> Failure:
             return _failure(404, "model_not_found", str(error), "model", NO_RETRY)
         case GatewayError():
             status = GATEWAY_STATUS.get(error.code, 502)
-            fields = (LATER,) if status == 503 else ()
+            # Only 503 says that nothing ran; after anything else a repetition may run twice.
+            fields = (LATER,) if status == 503 else (NO_RETRY,)
             return _failure(status, error.code, str(error), None, *fields)
         case TransportError():
-            return _failure(502, "transport", str(error), None)
+            return _failure(502, "transport", str(error), None, NO_RETRY)
         case TruncatedReplyError():
             return _failure(502, "truncated", str(error), None, NO_RETRY)
         case ConfigurationError():

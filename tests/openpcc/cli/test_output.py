@@ -46,7 +46,7 @@ def test_rich_draws_for_a_terminal_and_reads_no_markup(monkeypatch, capsys):
 def test_a_narrow_terminal_cuts_nothing(monkeypatch, capsys):
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     monkeypatch.setenv("COLUMNS", "40")
-    path = "/home/somebody/" + "abcdefghij/" * 12 + "client.toml"
+    path = "/folder/" + "abcdefghij/" * 12 + "client.toml"
     output.table(("FOUND",), [(path,)])
     assert path in "".join(capsys.readouterr().out.split())
 

@@ -51,7 +51,13 @@ def test_a_refusal_names_its_check():
 
 
 def test_a_request_that_may_have_run_is_not_repeated_by_the_client():
-    assert NO_RETRY in explain(TruncatedReplyError("cut")).fields
+    for error in (
+        TruncatedReplyError("cut"),
+        TransportError("lost"),
+        GatewayError("upstream", 502),
+        GatewayError("replayed", 409),
+    ):
+        assert NO_RETRY in explain(error).fields
 
 
 def test_a_busy_gateway_may_be_asked_again():
