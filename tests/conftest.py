@@ -1,7 +1,6 @@
 """What every test may rely on, and what a skip may be for."""
 
 import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -9,12 +8,6 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
 ALLOWED_SKIPS = ("no TEE or GPU", "../shared is absent")
-
-
-def requires(tool: str) -> None:
-    """Skip on a user's machine that lacks a tool; under CI the tool is installed, so fail."""
-    if shutil.which(tool) is None:
-        pytest.skip(f"{tool} is not installed")
 
 
 @pytest.fixture(scope="session")
@@ -34,12 +27,25 @@ def pytest_make_parametrize_id(config, val, argname):
     return f"{argname}-bytes" if isinstance(val, bytes) else None
 
 
+def forbidden_skip(reason: str) -> bool:
+    """Say whether a skip for this reason must fail here: under CI everything is installed."""
+    allowed = reason.removeprefix("Skipped: ").startswith(ALLOWED_SKIPS)
+    return bool(os.environ.get("OPENPCC_CI")) and not allowed
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     report = yield
-    if report.skipped and os.environ.get("OPENPCC_CI") and not hasattr(report, "wasxfail"):
-        reason = str(call.excinfo.value) if call.excinfo else ""
-        if not reason.removeprefix("Skipped: ").startswith(ALLOWED_SKIPS):
-            report.outcome = "failed"
-            report.longrepr = f"{item.nodeid}: skipped under CI: {reason}"
+    if report.skipped and call.excinfo and forbidden_skip(str(call.excinfo.value)):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid}: skipped under CI: {call.excinfo.value}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    report = yield
+    if report.skipped and forbidden_skip(str(report.longrepr[2])):
+        report.outcome = "failed"
+        report.longrepr = f"{collector.nodeid}: skipped under CI: {report.longrepr[2]}"
     return report

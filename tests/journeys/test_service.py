@@ -16,6 +16,7 @@ from openpcc import OpenPCC, clock
 from openpcc.cli.demo import refusals
 from openpcc.cli.demo.programs import Program
 from openpcc.cli.demo.stack import MODEL, DemoStack
+from tests.tools import requires
 
 CANARY = "quokka-8361-\N{SNOWMAN}"
 
@@ -139,6 +140,7 @@ def test_the_command_line_answers_in_json(stack: DemoStack):
 
 @pytest.fixture(scope="module")
 def proxy(stack: DemoStack) -> Iterator[Program]:
+    requires("curl")
     started = stack.start_proxy()
     yield started
     stack.programs.stop(started)
