@@ -207,6 +207,13 @@ def test_a_changed_certificate_is_refused_with_this_packages_error(position: int
         judge(parse_chain(armored(bytes(changed)) + pem(CA.chain)))
 
 
+def test_what_was_remembered_as_signed_vouches_for_no_other_signature():
+    judge(parse_chain(armored(DER) + pem(CA.chain)))
+    changed = DER[:-1] + bytes([DER[-1] ^ 1])  # the last byte of the signature's s
+    with pytest.raises(AppraisalError, match="does not verify"):
+        judge(parse_chain(armored(changed) + pem(CA.chain)))
+
+
 @settings(deadline=None)
 @given(st.integers(0, len(DER) - 1), st.integers(1, 255))
 def test_a_changed_certificate_gives_no_other_error(position: int, change: int):

@@ -3,10 +3,11 @@
 import base64
 import json
 import os
+import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import httpx
@@ -37,9 +38,42 @@ def spellings(text: str) -> list[bytes]:
     return found
 
 
-def files_with(folder: Path, needles: list[bytes]) -> list[Path]:
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    return [path for path in files if any(needle in path.read_bytes() for needle in needles)]
+def files_with(folders: Iterable[Path], needles: list[bytes]) -> list[Path]:
+    return [
+        path
+        for folder in folders
+        for path in folder.rglob("*")
+        if path.is_file() and any(needle in content(path) for needle in needles)
+    ]
+
+
+def content(path: Path) -> bytes:
+    """Read a file; empty if it has gone, since processes of other tests come and go."""
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
+
+
+def places(stack: DemoStack) -> list[Path]:
+    """Where servers write: the stack's folder, and its engines' private ones in memory."""
+    nodes = {node.process.pid for node in stack.nodes}
+    lines = {int(path.parent.name): path for path in Path("/proc").glob("[0-9]*/cmdline")}
+    found = {
+        Path(match[0].decode())
+        for pid, path in lines.items()
+        if (match := re.search(rb"/[^\0]*openpcc-engine-[^/\0]+", content(path)))
+        and nodes & set(ancestors(pid))
+    }
+    assert len(found) == len(nodes), "every node has an engine with a folder of its own"
+    return [stack.folder, *found]
+
+
+def ancestors(pid: int) -> Iterator[int]:
+    while pid > 1:
+        yield pid
+        stat = content(Path(f"/proc/{pid}/stat"))
+        pid = int(stat.rpartition(b")")[2].split()[1]) if stat else 0
 
 
 def chat(content: str, **more: object) -> dict[str, object]:
@@ -51,14 +85,14 @@ def test_the_prompt_stands_in_no_file_of_any_server(client: OpenPCC, stack: Demo
     assert client.http.post("/v1/chat/completions", json=body).status_code == 200
     bad = chat(f"{CANARY} is wrong", max_tokens=-5)
     assert client.http.post("/v1/chat/completions", json=bad).status_code == 400
-    assert files_with(stack.folder, spellings(CANARY)) == []
+    assert files_with(places(stack), spellings(CANARY)) == []
 
 
 def test_the_search_for_the_prompt_finds_a_planted_one(stack: DemoStack):
     for number, needle in enumerate(spellings(CANARY)):
-        planted = stack.folder / f"planted-{number}"
+        planted = places(stack)[number % 3] / f"planted-{number}"
         planted.write_bytes(b"before " + needle + b" after")
-        assert files_with(stack.folder, spellings(CANARY)) == [planted]
+        assert files_with(places(stack), spellings(CANARY)) == [planted]
         planted.unlink()
 
 
