@@ -1,17 +1,14 @@
-"""Boot event logs: what was measured into which register, in words. docs/formats.md, 3.5.
+"""Event logs: what was measured into which register, in words. What every platform shares.
 
 A log is worth what its replay is worth: only if it gives the registers of an authentic quote did
-these events happen, in this order, and no others. The logs of real firmware come with their
-platforms.
+these events happen, in this order, and no others. And what an event says of itself is worth what
+its digest is worth, for the register holds the digest alone: `Event.text` is None unless the words
+are what was measured. The formats are `attestation.tcg_log` (TPMs and TDX) and
+`attestation.simulated.eventlog`.
 """
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
-
-from attestation.errors import MalformedEvidenceError
-from attestation.sections import MAX_EVENT_LOG, printable
-from attestation.strict_json import Members, StrictJSONError, dumps, parse_object
 
 REGISTER_SIZE = 48
 """Bytes of a register: SHA-384."""
@@ -20,13 +17,13 @@ UNTOUCHED = bytes(REGISTER_SIZE)
 """A register that nothing was measured into."""
 
 MAX_EVENTS = 1024
-"""Events of a log."""
+"""Events of a log; firmware, loader and kernel of a real machine come to about 120."""
 
 MAX_TEXT = 2**16
 """Characters of an event; the longest names the engine's arguments."""
 
-SIMULATED_REGISTERS = 4
-"""Registers of the simulated platform."""
+TEXT_HASHES = {32: "sha256", 48: "sha384", 64: "sha512"}
+"""Digest size to hash. A SHA-1 digest vouches for no words: two texts may have the same."""
 
 
 def extend(register: bytes, digest: bytes) -> bytes:
@@ -34,73 +31,38 @@ def extend(register: bytes, digest: bytes) -> bytes:
     return hashlib.sha384(register + digest).digest()
 
 
+def text_digest(text: str) -> bytes:
+    """Give what an event of this text extends its register with."""
+    return hashlib.sha384(text.encode()).digest()
+
+
 @dataclass(frozen=True, kw_only=True)
-class SimulatedEvent:
-    """One event; its digest is SHA-384 of its text, so a log cannot describe it as another."""
+class Event:
+    """One event, as its log has it.
+
+    Attributes:
+        register: index of the register it went into.
+        digest: what that was extended with; the only part that a replay vouches for.
+        data: what the log says was measured. Nothing by itself; see `text`.
+    """
 
     register: int
-    text: str
-
-    @property
-    def digest(self) -> bytes:
-        """Give what the event extends its register with."""
-        return hashlib.sha384(self.text.encode()).digest()
-
-
-@dataclass(frozen=True, kw_only=True)
-class SimulatedEventLog:
-    """The event log of the simulated platform, in the order of measuring."""
-
-    events: tuple[SimulatedEvent, ...] = ()
+    digest: bytes
+    data: bytes
 
     @classmethod
-    def parse(cls, data: bytes) -> "SimulatedEventLog":
-        """Read a log.
+    def of(cls, register: int, text: str) -> "Event":
+        """Make the event that measures a text."""
+        return cls(register=register, digest=text_digest(text), data=text.encode())
 
-        Raises:
-            MalformedEvidenceError: another spelling, or a digest that is not that of its text.
-        """
+    @property
+    def text(self) -> str | None:
+        """Give the words that were measured; None if the data is not that, or no printable text."""
+        name = TEXT_HASHES.get(len(self.digest))
+        if name is None or hashlib.new(name, self.data).digest() != self.digest:
+            return None
         try:
-            members = parse_object(data, limit=MAX_EVENT_LOG, name="event log")
-            events = tuple(_event(one) for one in members.children("events", limit=MAX_EVENTS))
-            members.end()
-        except StrictJSONError as error:
-            raise MalformedEvidenceError(str(error)) from error
-        return cls(events=events)
-
-    def encode(self) -> bytes:
-        """Write the log."""
-        return dumps({"events": [_event_json(event) for event in self.events]})
-
-    def then(self, register: int, text: str) -> "SimulatedEventLog":
-        """Give the log with one more event."""
-        return SimulatedEventLog(
-            events=(*self.events, SimulatedEvent(register=register, text=text))
-        )
-
-    def replay(self) -> tuple[bytes, ...]:
-        """Give the registers after all events."""
-        return replay([(event.register, event.digest) for event in self.events])
-
-
-def replay(events: Sequence[tuple[int, bytes]]) -> tuple[bytes, ...]:
-    """Give the simulated platform's registers after events of (register, digest)."""
-    registers = [UNTOUCHED] * SIMULATED_REGISTERS
-    for register, digest in events:
-        registers[register] = extend(registers[register], digest)
-    return tuple(registers)
-
-
-def _event(members: Members) -> SimulatedEvent:
-    event = SimulatedEvent(
-        register=members.integer("register", high=SIMULATED_REGISTERS - 1),
-        text=printable(members, "text", limit=MAX_TEXT),
-    )
-    if members.hex("digest", size=REGISTER_SIZE) != event.digest:
-        raise StrictJSONError(f"{members.name}.digest: is not SHA-384 of the text")
-    members.end()
-    return event
-
-
-def _event_json(event: SimulatedEvent) -> dict[str, object]:
-    return {"register": event.register, "digest": event.digest.hex(), "text": event.text}
+            text = self.data.decode("utf-8")
+        except UnicodeDecodeError:
+            return None
+        return text if text.isprintable() and 0 < len(text) <= MAX_TEXT else None

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from attestation import eventlog, evidence, result
+from attestation import evidence, result
 from attestation.simulated import endorsements as simulated
+from attestation.simulated import eventlog
 from gateway import publication
 from openpcc import config, directory, receipts, state
 from openpcc.protocol import messages

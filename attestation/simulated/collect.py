@@ -13,8 +13,8 @@ from pathlib import Path
 
 from attestation.binding import lp
 from attestation.errors import AttesterError
-from attestation.eventlog import SimulatedEventLog
 from attestation.evidence import DeviceEvidence, Endorsement
+from attestation.simulated.eventlog import SimulatedEventLog
 from attestation.simulated.machine import SimulatedMachine
 
 MEASURED = (

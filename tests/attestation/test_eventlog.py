@@ -1,57 +1,52 @@
-"""A log is bound to its words, and replays to the registers that its events give."""
+"""The words of an event count only if they are what was measured."""
 
 import hashlib
-import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attestation.errors import AttestationError, MalformedEvidenceError
-from attestation.eventlog import UNTOUCHED, SimulatedEventLog
-
-LOG = SimulatedEventLog().then(0, "one").then(2, "two").then(0, "three")
+from attestation.eventlog import UNTOUCHED, Event, extend, text_digest
 
 
-def test_replays_in_order():
-    def digest(text: str) -> bytes:
-        return hashlib.sha384(text.encode()).digest()
-
-    first = hashlib.sha384(bytes(48) + digest("one")).digest()
-    second = hashlib.sha384(first + digest("three")).digest()
-    two = hashlib.sha384(bytes(48) + digest("two")).digest()
-    assert LOG.replay() == (second, UNTOUCHED, two, UNTOUCHED)
-    swapped = SimulatedEventLog().then(0, "three").then(2, "two").then(0, "one")
-    assert swapped.replay() != LOG.replay()
+def test_a_register_is_extended_as_the_sheet_says():
+    digest = text_digest("one")
+    assert extend(UNTOUCHED, digest) == hashlib.sha384(bytes(48) + digest).digest()
 
 
-def test_a_log_survives_the_wire():
-    assert SimulatedEventLog.parse(LOG.encode()) == LOG
+def test_gives_the_words_that_were_measured():
+    assert Event.of(3, "model demo").text == "model demo"
+
+
+@pytest.mark.parametrize("name", ["sha256", "sha384", "sha512"])
+def test_checks_the_words_with_the_hash_of_the_bank(name: str):
+    data = b"Exit Boot Services Invocation"
+    digest = hashlib.new(name, data).digest()
+    assert Event(register=1, digest=digest, data=data).text == data.decode()
 
 
 @pytest.mark.parametrize(
-    ("member", "value"),
-    [("register", 4), ("digest", "00" * 48), ("text", "another"), ("text", "a\nb"), ("more", 1)],
+    "changes",
+    [
+        {"data": b"model another"},
+        {"data": b""},
+        {"digest": bytes(48)},
+        {"digest": b""},
+        {"digest": hashlib.sha1(b"model demo").digest()},
+    ],
 )
-def test_refuses_an_event_that_does_not_fit_itself(member: str, value: object):
-    events = json.loads(LOG.encode())["events"]
-    events[0][member] = value
-    with pytest.raises(MalformedEvidenceError):
-        SimulatedEventLog.parse(json.dumps({"events": events}).encode())
+def test_gives_no_words_that_were_not_measured(changes):
+    assert replace(Event.of(3, "model demo"), **changes).text is None
 
 
-@given(st.binary())
-def test_any_bytes_give_a_log_or_this_packages_error(data: bytes):
-    try:
-        SimulatedEventLog.parse(data)
-    except AttestationError:
-        return
+@pytest.mark.parametrize("data", [b"\xff\xfe", b"two\nlines", b"nul\0", b""])
+def test_gives_no_words_where_other_bytes_were_measured(data: bytes):
+    digest = hashlib.sha384(data).digest()
+    assert Event(register=0, digest=digest, data=data).text is None
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), st.text(min_size=1, max_size=20)), max_size=5))
-def test_what_is_written_is_read_or_refused(events):
-    log = SimulatedEventLog()
-    for register, text in events:
-        log = log.then(register, text)
-    if all(text.isprintable() for _, text in events):
-        assert SimulatedEventLog.parse(log.encode()) == log
+@given(st.binary(max_size=80), st.binary(max_size=80))
+def test_any_bytes_give_words_or_none(digest: bytes, data: bytes):
+    text = Event(register=0, digest=digest, data=data).text
+    assert text is None or text_digest(text) == digest

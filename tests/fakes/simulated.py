@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, replace
 from attestation import verifier
 from attestation.binding import device_nonce, evidence_binding
 from attestation.checks import Check, Outcome
-from attestation.eventlog import SimulatedEventLog
 from attestation.evidence import (
     DeviceEvidence,
     DevicesSection,
@@ -25,6 +24,7 @@ from attestation.evidence import (
 )
 from attestation.policy import AppraisalPolicy, Floors, NewestAccepted
 from attestation.reference_values import ReferenceValues
+from attestation.simulated.eventlog import SimulatedEventLog
 from attestation.simulated.machine import SimulatedMachine
 from attestation.simulated.vendor import SimulatedVendor
 from attestation.verifier import Appraisal
