@@ -7,6 +7,7 @@ Each returns if the claim holds and raises `AppraisalError` with expectation and
 import hmac
 from collections.abc import Mapping, Sequence
 
+from attestation.claims import Fault
 from attestation.errors import AppraisalError
 from attestation.eventlog import UNTOUCHED
 from attestation.evidence import KeysSection
@@ -78,6 +79,12 @@ def off(setting: str, *, on: bool) -> None:
     """8.debug, 8.migration: the host cannot look into the guest, nor move it."""
     if on:
         raise AppraisalError(setting, expected="off", actual="on")
+
+
+def guest(faults: Sequence[Fault]) -> None:
+    """8.guest: the guest runs as the platform's rules ask; the first fault is named."""
+    for fault in faults:
+        raise AppraisalError(fault.claim, expected=fault.expected, actual=fault.actual)
 
 
 def platform(name: str, policy: AppraisalPolicy) -> None:

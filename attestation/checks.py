@@ -1,13 +1,14 @@
 """Every check of the argument, and the collector that records how each ended.
 
 docs/formats.md, 8. `CHECKS` is the table of that section; `attestation.result` makes the report.
-A check states only what was tested. What refuses is one rule, `refusing`: a FAIL always, a SKIP
-wherever the check is required, and a check of the table that nobody recorded. So forgetting a check
-refuses.
+A check states only what was tested. What refuses is one rule, `refusing`: a FAIL, a SKIP of a
+required check, and a check of the table that nobody recorded. So forgetting a check refuses. Every
+check is required, but for those of `ONLY_WHERE_ASKED` where there is nothing to test, and those of
+`MAY_BE_OPTIONAL` that a policy names; of these alone not even a FAIL refuses.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeVar
 
@@ -20,9 +21,11 @@ CHECKS: Mapping[str, str] = {
     "2.chain": "leaf to pinned root: names, signatures, validity, CA constraints",
     "2.identity": "the leaf certificate names the machine and version the quote names",
     "2.revocation": "CRLs are signed by their issuers and list none of the chain",
+    "2.collateral": "signed TCB data is authentic, in its validity and for this machine",
     "2.tcb": "the platform's TCB status is acceptable",
-    "2.recency": "endorsements inside their validity, younger than the policy's age, "
-    "not below the floors or anything accepted before",
+    "2.recency": "revocation lists inside their validity, all endorsements younger than the "
+    "policy's age",
+    "2.floors": "no endorsement is below the floors or older than one accepted before",
     "3.binding": "report data equals the digest over the sections",
     "4.epoch": "not_before ≤ now < not_after",
     "4.length": "the epoch is no longer than the policy allows",
@@ -49,6 +52,7 @@ CHECKS: Mapping[str, str] = {
     "8.model": "the model digests in the evidence are those of the release",
     "8.debug": "debug is off",
     "8.migration": "migration is off",
+    "8.guest": "privilege level, guest policy, attributes and reserved bits are as required",
     "9.platform": "the policy accepts the platform",
     "9.tcb": "the TCB reaches the policy's and the status entry's minimum",
     "9.machine": "the machine is on the policy's list, where there is one",
@@ -59,10 +63,16 @@ CHECKS: Mapping[str, str] = {
 """Every check id in order, and what was tested."""
 
 ONLY_WHERE_ASKED = frozenset(
-    {"6.authentic", "6.nonce", "6.measurements", "6.mode"}  # where the release has devices
+    {"2.collateral"}  # where the platform has any
+    | {"6.authentic", "6.nonce", "6.measurements", "6.mode"}  # where the release has devices
     | {"7.provenance", "9.machine", "9.model", "9.region"}  # where the policy asks
 )
 """The checks that may be skipped without refusing, if there was nothing to test."""
+
+MAY_BE_OPTIONAL = frozenset({"2.recency"})
+"""The checks a policy may make optional: their FAIL is shown and does not refuse. Only what an
+installation without a network may be unable to keep up; never a signature, never a list's serials.
+"""
 
 Value = TypeVar("Value")
 
@@ -83,7 +93,7 @@ class Check:
     Attributes:
         id: `<step>.<noun>`, of `CHECKS`.
         outcome: see `Outcome`.
-        required: whether a SKIP refuses. A FAIL always does.
+        required: whether a SKIP refuses, and of `MAY_BE_OPTIONAL` also a FAIL; others always do.
         expected: what would have passed; None where the text says it all.
         actual: what was found, or why the check was skipped.
     """
@@ -119,14 +129,27 @@ class Check:
     @property
     def refuses(self) -> bool:
         """Say whether this outcome alone refuses."""
-        skipped = self.outcome is Outcome.SKIP and self.required
-        return self.outcome is Outcome.FAIL or skipped
+        if self.outcome is Outcome.FAIL:
+            return self.required or self.id not in MAY_BE_OPTIONAL
+        return self.outcome is Outcome.SKIP and self.required
 
 
 class Checks:
-    """Runs checks, records how each ended, and goes on."""
+    """Runs checks, records how each ended, and goes on.
 
-    def __init__(self) -> None:
+    Args:
+        optional: of `MAY_BE_OPTIONAL`: what this policy does not insist on.
+        required: of `ONLY_WHERE_ASKED`: what this policy insists on, so that nothing to test
+            refuses.
+    """
+
+    def __init__(
+        self, *, optional: frozenset[str] = frozenset(), required: frozenset[str] = frozenset()
+    ) -> None:
+        if not optional <= MAY_BE_OPTIONAL or not required <= ONLY_WHERE_ASKED:
+            raise ValueError("not a check that a policy decides about")
+        self._optional = optional
+        self._required = required
         self._done: dict[str, Check] = {}
 
     def run(
@@ -179,6 +202,17 @@ class Checks:
         if check_id not in ONLY_WHERE_ASKED:
             raise ValueError(f"{check_id} is asked of every bundle")
         self._record(
+            Check(
+                id=check_id,
+                outcome=Outcome.SKIP,
+                required=check_id in self._required,
+                actual=plain(because),
+            )
+        )
+
+    def out_of_scope(self, check_id: str, because: str) -> None:
+        """Record that a check is no part of what is judged here; see `result.Scope`."""
+        self._record(
             Check(id=check_id, outcome=Outcome.SKIP, required=False, actual=plain(because))
         )
 
@@ -203,6 +237,8 @@ class Checks:
     def _record(self, check: Check) -> None:
         if check.id not in CHECKS or check.id in self._done:
             raise ValueError(f"{check.id}: not a check of the table, or run twice")
+        if check.id in self._optional:
+            check = replace(check, required=False)
         self._done[check.id] = check
 
 
@@ -218,10 +254,10 @@ def given(value: Value | None, name: str) -> Value:
 
 
 def readable(read: Callable[[], Value]) -> Value | None:
-    """Read something that another check already reports if it does not parse; None then."""
+    """Read something that another check already reports if it is not there or bad; None then."""
     try:
         return read()
-    except (AppraisalError, MalformedEvidenceError):
+    except (AppraisalError, MalformedEvidenceError, UnjudgedError):
         return None
 
 

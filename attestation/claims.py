@@ -11,7 +11,7 @@ from typing import Protocol
 
 from attestation.checks import Checks
 from attestation.evidence import DeviceEvidence, Endorsement
-from attestation.policy import AppraisalPolicy, Floors, NewestAccepted
+from attestation.policy import AppraisalPolicy, Floors, Mark, NewestAccepted
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +34,36 @@ class Context:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Fault:
+    """One thing about the guest that is not as the platform's rules ask."""
+
+    claim: str
+    expected: str
+    actual: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ground:
+    """The very bytes behind a check, for whoever wants to look for themselves.
+
+    Attributes:
+        check: id of the check.
+        part: name of what the bytes are in, as `report`, `certificate 0`, `collateral tcb_info`.
+        offset: of the first byte, in that part.
+        size: bytes.
+        field: name of the field.
+        value: the bytes.
+    """
+
+    check: str
+    part: str
+    offset: int
+    size: int
+    field: str
+    value: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
 class QuoteClaims:
     """What a quote says, in words every platform shares; true only if every check of step 2 passed.
 
@@ -43,6 +73,7 @@ class QuoteClaims:
         registers: index to value, of all registers the quote covers.
         machine: id of the physical machine; None where the platform names none.
         tcb: component to version.
+        faults: what 8.guest refuses; nothing where the guest runs as it must.
     """
 
     report_data: bytes
@@ -52,6 +83,7 @@ class QuoteClaims:
     migratable: bool
     machine: bytes | None
     tcb: Mapping[str, int]
+    faults: tuple[Fault, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,12 +93,12 @@ class QuoteAppraisal:
     Attributes:
         claims: None if the quote does not parse.
         expires: last second at which chain and endorsements hold; None unless they do.
-        crl_numbers: of the lists that were signed by a pinned vendor and recent.
+        marks: how new the endorsements are that were signed by a pinned vendor and recent.
     """
 
     claims: QuoteClaims | None = None
     expires: int | None = None
-    crl_numbers: Mapping[bytes, int] = field(default_factory=dict)
+    marks: Mapping[bytes, Mark] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +121,7 @@ class DeviceAppraisal:
     """What holds for one authentic device: until when, and on which CRLs."""
 
     expires: int
-    crl_numbers: Mapping[bytes, int] = field(default_factory=dict)
+    marks: Mapping[bytes, Mark] = field(default_factory=dict)
 
 
 class Platform(Protocol):
@@ -101,6 +133,10 @@ class Platform(Protocol):
 
     def report_data(self, binding: bytes) -> bytes:
         """Give the report data that a quote over this binding carries."""
+        ...
+
+    def explain(self, quote: bytes, context: Context) -> tuple[Ground, ...]:
+        """Give the bytes behind the checks; what does not parse has none."""
         ...
 
     def replay(self, event_log: bytes) -> Mapping[int, bytes]:

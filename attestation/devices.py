@@ -11,6 +11,7 @@ from attestation.checks import Checks, given, readable
 from attestation.claims import Context, DeviceAppraisal, DeviceClaims, DeviceFamily
 from attestation.errors import AppraisalError
 from attestation.evidence import DeviceEvidence
+from attestation.policy import Mark
 from attestation.reference_values import ReferenceValues
 from attestation.simulated import authenticate as simulated
 
@@ -28,11 +29,11 @@ class DevicesAppraisal:
     Attributes:
         expires: last second at which chains, lists and RIMs hold; None without devices, or if they
             do not hold.
-        crl_numbers: of the lists that were signed by a pinned vendor and recent.
+        marks: how new the lists are that were signed by a pinned vendor and recent.
     """
 
     expires: int | None = None
-    crl_numbers: Mapping[bytes, int] = field(default_factory=dict)
+    marks: Mapping[bytes, Mark] = field(default_factory=dict)
 
 
 def appraise_devices(
@@ -115,7 +116,7 @@ def _family(device: DeviceEvidence) -> DeviceFamily:
 
 def _appraisal(authentic: Sequence[DeviceAppraisal], rims: Sequence[int]) -> DevicesAppraisal:
     limits = [*(one.expires for one in authentic), *rims]
-    numbers: dict[bytes, int] = {}
+    found: dict[bytes, Mark] = {}
     for one in authentic:
-        numbers.update(one.crl_numbers)
-    return DevicesAppraisal(expires=min(limits, default=None), crl_numbers=numbers)
+        found.update(one.marks)
+    return DevicesAppraisal(expires=min(limits, default=None), marks=found)

@@ -2,22 +2,24 @@
 
 RFC 5280, section 5. A list says something only if it is signed by the issuer it speaks for, and an
 issuer without a list is not one that revoked nothing. Whoever staples endorsements is hostile, so
-of several lists by one issuer the newest counts, and `check_recency` holds it to the policy's age,
-the status entry's floors and everything accepted before.
+of several lists by one issuer the newest counts, `check_recency` holds it to its dates and the
+policy's age, and `check_floors` to the status entry's floors and everything accepted before.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.x509.oid import ExtensionOID
 
-from attestation.certificates import HASHES, X509_ERRORS, Certificate, seconds, signature_hash
-from attestation.errors import AppraisalError, MalformedEvidenceError
+from attestation.certificates import HASHES, Certificate
+from attestation.claims import Context
+from attestation.errors import AppraisalError, MalformedEvidenceError, UnjudgedError
 from attestation.evidence import Endorsement
-from attestation.policy import Floors, NewestAccepted
+from attestation.policy import NO_MARK, Mark
+from attestation.x509 import X509_ERRORS, seconds, signature_hash
 
 CRL_UNDERSTOOD = frozenset({x509.OID_AUTHORITY_KEY_IDENTIFIER, ExtensionOID.CRL_NUMBER})
 """Extensions of a CRL that change nothing about what it lists. Delta and partial CRLs do."""
@@ -25,10 +27,17 @@ CRL_UNDERSTOOD = frozenset({x509.OID_AUTHORITY_KEY_IDENTIFIER, ExtensionOID.CRL_
 MAX_CRL_NUMBER = 2**53 - 1
 """Highest CRL number: those of vendors are counters or times, and ours travel in JSON."""
 
+TOLERANCE = 86400
+"""Seconds an endorsement may be older than the newest accepted from its issuer. Some vendors date a
+list anew at every download, and two nodes of one service download at different hours."""
 
-@dataclass(frozen=True, kw_only=True)
+KEPT_CRLS = 32
+"""Parsed lists remembered, and pairs of list and issuer remembered as signed."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Crl:
-    """A parsed revocation list; unsigned paper until `signed_by` has found its issuer.
+    """A parsed revocation list; unsigned paper until its issuer is found. Equal by every byte.
 
     Attributes:
         number: CRL number; the newer list has the higher.
@@ -36,6 +45,7 @@ class Crl:
         next_update: when the next one is due at the latest.
     """
 
+    der: bytes = field(repr=False)
     issuer: x509.Name
     number: int
     this_update: int
@@ -51,12 +61,22 @@ class Crl:
             MalformedEvidenceError: not one, or without number or next update.
         """
         try:
-            loaded = x509.load_der_x509_crl(der)
-            return _crl(loaded)
+            return _crl(der, x509.load_der_x509_crl(der))
         except x509.ExtensionNotFound as error:
             raise MalformedEvidenceError("CRL: has no number") from error
         except X509_ERRORS as error:
             raise MalformedEvidenceError("CRL: does not parse") from error
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Crl) and self.der == other.der
+
+    def __hash__(self) -> int:
+        return hash(self.der)
+
+    @property
+    def mark(self) -> Mark:
+        """Say how new it is."""
+        return Mark(number=self.number, time=self.this_update)
 
     def is_signed_by(self, issuer: Certificate) -> bool:
         """Say whether the issuer's key signed this list, and was allowed to."""
@@ -65,10 +85,7 @@ class Crl:
             return False
         if not issuer.is_ca or (usage is not None and not usage.crl_sign):
             return False
-        try:
-            return self.parsed.is_signature_valid(issuer.public_key)  # type: ignore[arg-type]
-        except (InvalidSignature, TypeError, ValueError, UnsupportedAlgorithm):
-            return False
+        return _is_signed(self, issuer)
 
     def lists(self, serial: int) -> bool:
         """Say whether a certificate of this issuer is revoked."""
@@ -80,65 +97,97 @@ def of_type(endorsements: Iterable[Endorsement], kind: str) -> tuple[bytes, ...]
     return tuple(one.data for one in endorsements if one.type == kind)
 
 
-def signed_crls(
-    endorsements: Iterable[Endorsement], chain: Sequence[Certificate]
-) -> dict[bytes, Crl]:
-    """Give the newest CRL by each CA of the chain, by SHA-256 of its key; others are passed over.
+def signed_crls(ders: Iterable[bytes], issuers: Sequence[Certificate]) -> dict[bytes, Crl]:
+    """Give the newest CRL by each of these CAs, by SHA-256 of its key; others are passed over.
 
     A list that does not parse is passed over like one nobody signed: whoever staples it could as
     well have left it out, and its absence is what `check_revocation` refuses.
     """
-    crls = list(_parsed(of_type(endorsements, "x509-crl")))
+    crls = list(_parsed(ders))
     found = {}
-    for issuer in chain[1:]:
+    for issuer in issuers:
         signed = [crl for crl in crls if crl.is_signed_by(issuer)]
         if signed:
-            found[issuer.spki_sha256] = max(signed, key=lambda crl: crl.number)
+            found[issuer.spki_sha256] = max(signed, key=lambda crl: (crl.number, crl.this_update))
     return found
 
 
-def numbers(crls: Mapping[bytes, Crl]) -> dict[bytes, int]:
-    """Give what a client remembers of lists it accepted: issuer to number."""
-    return {issuer: crl.number for issuer, crl in crls.items()}
+def marks(crls: Mapping[bytes, Crl]) -> dict[bytes, Mark]:
+    """Give what a client remembers of lists it accepted: issuer to how new."""
+    return {issuer: crl.mark for issuer, crl in crls.items()}
 
 
-def check_revocation(chain: Sequence[Certificate], crls: Mapping[bytes, Crl]) -> None:
-    """Judge that every certificate below the root has a list by its issuer that omits it.
+def check_revocation(
+    pairs: Iterable[tuple[Certificate, Certificate]], crls: Mapping[bytes, Crl]
+) -> None:
+    """Judge that every certificate has a list by its issuer that omits it.
+
+    Args:
+        pairs: certificate and issuer.
+        crls: by SHA-256 of the issuer's key, signed.
 
     Raises:
-        AppraisalError: there is no list by an issuer, or a certificate is revoked.
+        AppraisalError: a certificate is revoked.
+        UnjudgedError: none is, as far as the lists go, and there is no list by an issuer.
     """
-    for certificate, issuer in pairwise(chain):
+    missing = []
+    for certificate, issuer in pairs:
         crl = crls.get(issuer.spki_sha256)
         if crl is None:
-            raise AppraisalError("CRL", expected=f"a CRL signed by {issuer.name}", actual="none")
-        if crl.lists(certificate.serial):
+            missing.append(issuer.name)
+        elif crl.lists(certificate.serial):
             raise AppraisalError(
                 "revocation",
                 expected=f"{certificate.name} not on the CRL of {issuer.name}",
                 actual=f"revoked in CRL number {crl.number}",
             )
+    if missing:
+        raise UnjudgedError(f"there is no CRL signed by {' or by '.join(dict.fromkeys(missing))}")
 
 
-def check_recency(
-    crls: Mapping[bytes, Crl], *, now: int, age: int, floors: Floors, newest: NewestAccepted
-) -> int:
-    """Judge that every list is recent; give the last second at which it still is.
+def check_recency(crls: Mapping[bytes, Crl], context: Context) -> int:
+    """Judge that every list is inside its validity and the policy's age; give its last such second.
 
     Raises:
-        AppraisalError: outside its validity, older than `age`, or below a floor or what was
-            accepted before; or there is no list at all.
+        AppraisalError: one is not.
+        UnjudgedError: there is none.
     """
     if not crls:
-        raise AppraisalError("CRL", expected="a CRL by each issuer", actual="none")
-    for issuer, crl in crls.items():
-        _check_current(crl, now, age)
-        lowest = max(floors.crl.get(issuer, 0), newest.crl.get(issuer, 0))
-        if crl.number < lowest:
-            raise AppraisalError(
-                "CRL number", expected=f"{lowest} or newer", actual=str(crl.number)
-            )
+        raise UnjudgedError("there is no CRL")
+    age = context.policy.ages.crl
+    for crl in crls.values():
+        _check_current(crl, context.now, age)
     return min(min(crl.next_update, crl.this_update + age) for crl in crls.values())
+
+
+def check_floors(found: Mapping[bytes, Mark], context: Context) -> None:
+    """Judge that no endorsement is below the floors, or older than what was accepted before.
+
+    Args:
+        found: issuer to how new its endorsement is.
+        context: with the status entry's floors and the client's memory.
+
+    Raises:
+        AppraisalError: one is.
+        UnjudgedError: there is none.
+    """
+    if not found:
+        raise UnjudgedError("there is no endorsement by a known issuer")
+    for issuer, mark in found.items():
+        floor = context.floors.crl.get(issuer, NO_MARK)
+        newest = context.newest.marks.get(issuer, NO_MARK)
+        lowest = Mark(
+            number=max(floor.number, newest.number),
+            time=max(floor.time, newest.time - TOLERANCE),
+        )
+        if mark.number < lowest.number:
+            raise AppraisalError(
+                "number", expected=f"number {lowest.number} or newer", actual=str(mark.number)
+            )
+        if mark.time < lowest.time:
+            raise AppraisalError(
+                "date", expected=f"made at {lowest.time} or later", actual=f"made at {mark.time}"
+            )
 
 
 def _check_current(crl: Crl, now: int, age: int) -> None:
@@ -154,7 +203,7 @@ def _check_current(crl: Crl, now: int, age: int) -> None:
         )
 
 
-def _crl(loaded: x509.CertificateRevocationList) -> Crl:
+def _crl(der: bytes, loaded: x509.CertificateRevocationList) -> Crl:
     number = loaded.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
     for extension in loaded.extensions:
         if extension.critical and extension.oid not in CRL_UNDERSTOOD:
@@ -166,6 +215,7 @@ def _crl(loaded: x509.CertificateRevocationList) -> Crl:
     if not 0 <= number <= MAX_CRL_NUMBER:
         raise MalformedEvidenceError("CRL: its number is out of range")
     return Crl(
+        der=der,
         issuer=loaded.issuer,
         number=number,
         this_update=seconds(loaded.last_update_utc),
@@ -175,9 +225,23 @@ def _crl(loaded: x509.CertificateRevocationList) -> Crl:
     )
 
 
-def _parsed(crls: Iterable[bytes]) -> Iterable[Crl]:
-    for der in crls:
+def _parsed(ders: Iterable[bytes]) -> Iterable[Crl]:
+    for der in ders:
         try:
-            yield Crl.parse(der)
+            yield _parse(der)
         except MalformedEvidenceError:
             continue
+
+
+@lru_cache(maxsize=KEPT_CRLS)
+def _parse(der: bytes) -> Crl:
+    return Crl.parse(der)
+
+
+@lru_cache(maxsize=KEPT_CRLS)
+def _is_signed(crl: Crl, issuer: Certificate) -> bool:
+    """Check a list's signature. Remembered by every byte of both."""
+    try:
+        return crl.parsed.is_signature_valid(issuer.public_key)  # type: ignore[arg-type]
+    except (InvalidSignature, TypeError, ValueError, UnsupportedAlgorithm):
+        return False

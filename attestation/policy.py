@@ -2,12 +2,13 @@
 
 It comes with the signed wheel or from the deployer, never from a gateway or a bundle. `Floors` and
 `NewestAccepted` are the other two limits from below: what the status entry asks, and what this
-client has already seen. Nothing here switches a check off; see `checks.ONLY_WHERE_ASKED`.
+client has already seen. What a policy may leave open is `checks.MAY_BE_OPTIONAL`, and no more.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from attestation.checks import MAY_BE_OPTIONAL, ONLY_WHERE_ASKED
 from attestation.errors import PolicyError
 from attestation.evidence import PLATFORMS, SIMULATED_PLATFORMS
 from attestation.policy_table import PolicyTable
@@ -21,8 +22,35 @@ DAY = 86400
 MAX_AGE = 365 * DAY
 """Seconds of the greatest age a policy may allow; more is a typing mistake."""
 
-MACHINE_SIZES = (32, 64)
-"""Bytes of a machine id: simulated 32, SEV-SNP 64."""
+MACHINE_SIZES = (16, 32, 64)
+"""Bytes of a machine id: TDX 16 (PPID), simulated 32, SEV-SNP 64 (chip id)."""
+
+TCB_STATUSES = (
+    "UpToDate",
+    "SWHardeningNeeded",
+    "ConfigurationNeeded",
+    "ConfigurationAndSWHardeningNeeded",
+    "OutOfDate",
+    "OutOfDateConfigurationNeeded",
+)
+"""Statuses a policy may accept, in the vendor's words. Revoked is never acceptable."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mark:
+    """How new an endorsement by one issuer is; both only grow.
+
+    Attributes:
+        number: CRL number, or tcbEvaluationDataNumber of TCB data.
+        time: when it was made, Unix seconds.
+    """
+
+    number: int = 0
+    time: int = 0
+
+
+NO_MARK = Mark()
+"""Nothing is known of an issuer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,12 +58,12 @@ class Floors:
     """The lowest acceptable endorsements, from the newest status entry. docs/formats.md, 4.2.
 
     Attributes:
-        crl: SHA-256 of an issuer's SubjectPublicKeyInfo to its lowest CRL number.
+        crl: SHA-256 of an issuer's SubjectPublicKeyInfo to the oldest acceptable mark.
         tcb_evaluation: lowest tcbEvaluationDataNumber of TDX collateral.
         minimum_tcb: platform to component to its lowest version.
     """
 
-    crl: Mapping[bytes, int] = field(default_factory=dict)
+    crl: Mapping[bytes, Mark] = field(default_factory=dict)
     tcb_evaluation: int = 0
     minimum_tcb: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
@@ -45,10 +73,10 @@ class NewestAccepted:
     """The newest endorsements this client has accepted before; empty at first use.
 
     Attributes:
-        crl: SHA-256 of an issuer's SubjectPublicKeyInfo to its newest CRL number.
+        marks: SHA-256 of an issuer's SubjectPublicKeyInfo to its newest mark.
     """
 
-    crl: Mapping[bytes, int] = field(default_factory=dict)
+    marks: Mapping[bytes, Mark] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,10 +97,14 @@ class AppraisalPolicy:
         maximum_epoch: seconds between not_before and not_after.
         machines: accepted machine ids; None: any machine.
         models: accepted model digests; None: any model of an accepted release.
-        roots: platform to SHA-256 of its root's SubjectPublicKeyInfo, for platforms whose root is
-            not a published vendor root.
+        roots: platform to SHA-256 of its root's SubjectPublicKeyInfo: for a simulated platform,
+            or instead of the vendor's published root, and then for every platform. What is accepted
+            under such a root is vouched for by no vendor, so it counts as simulated.
         ages: see `Ages`.
+        tcb_statuses: of `TCB_STATUSES`, for platforms whose vendor gives a status.
         minimum_tcb: platform to component to its lowest version.
+        optional: checks that need not pass, of `checks.MAY_BE_OPTIONAL`.
+        required: checks that must not find nothing to test, of `checks.ONLY_WHERE_ASKED`.
 
     Raises:
         PolicyError: the parts contradict each other.
@@ -84,17 +116,26 @@ class AppraisalPolicy:
     models: frozenset[bytes] | None = None
     roots: Mapping[str, bytes] = field(default_factory=dict)
     ages: Ages = field(default_factory=Ages)
+    tcb_statuses: frozenset[str] = frozenset({"UpToDate"})
     minimum_tcb: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    optional: frozenset[str] = frozenset()
+    required: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         _check_platforms(self.platforms)
         _check_roots(self)
         _check_minimum(self)
+        _check_named("tcb_statuses", self.tcb_statuses, frozenset(TCB_STATUSES))
+        _check_named("checks.optional", self.optional, MAY_BE_OPTIONAL)
+        _check_named("checks.required", self.required, ONLY_WHERE_ASKED)
 
     @property
     def simulated(self) -> bool:
-        """Say whether what this policy accepts is simulated, and so protects nothing."""
-        return not SIMULATED_PLATFORMS.isdisjoint(self.platforms)
+        """Say whether no vendor vouches for what this policy accepts, so that it protects nothing.
+
+        So it is on a simulated platform, and under any root that is not the vendor's own.
+        """
+        return bool(self.roots)
 
     @classmethod
     def parse(cls, table: Mapping[str, object]) -> "AppraisalPolicy":
@@ -104,6 +145,7 @@ class AppraisalPolicy:
             PolicyError: an unknown key, a wrong type, or parts that contradict each other.
         """
         reader = PolicyTable(table, "attestation")
+        checks = reader.table("checks")
         policy = cls(
             platforms=tuple(reader.texts("platforms")),
             maximum_epoch=reader.integer("maximum_epoch", default=MAX_EPOCH, high=MAX_EPOCH),
@@ -111,8 +153,12 @@ class AppraisalPolicy:
             models=reader.digests("models", sizes=(32,)),
             roots=_roots(reader.table("roots")),
             ages=_ages(reader.table("ages")),
+            tcb_statuses=frozenset(reader.texts("tcb_statuses", default=("UpToDate",))),
             minimum_tcb=_minimum(reader.table("minimum_tcb")),
+            optional=frozenset(checks.texts("optional", default=())),
+            required=frozenset(checks.texts("required", default=())),
         )
+        checks.end()
         reader.end()
         return policy
 
@@ -162,13 +208,14 @@ def _check_platforms(platforms: tuple[str, ...]) -> None:
 
 
 def _check_roots(policy: AppraisalPolicy) -> None:
-    needed = SIMULATED_PLATFORMS.intersection(policy.platforms)
+    simulated = SIMULATED_PLATFORMS.intersection(policy.platforms)
+    needed = set(policy.platforms) if policy.roots else simulated
     for name in sorted(needed.symmetric_difference(policy.roots)):
         raise PolicyError(
             f"attestation.roots.{name}",
-            expected="a root exactly for each accepted platform without a published vendor root",
+            expected="a root for each accepted platform, or none at all for the vendors' own",
             found="no root" if name in needed else "a root",
-            remedy="copy the digest that set-up printed" if name in needed else "remove it",
+            remedy="copy the digest that set-up printed" if name in simulated else "remove it",
         )
     for name, digest in policy.roots.items():
         if len(digest) != 32:
@@ -189,3 +236,13 @@ def _check_minimum(policy: AppraisalPolicy) -> None:
                 found=name,
                 remedy="correct the name, or accept the platform",
             )
+
+
+def _check_named(key: str, named: frozenset[str], known: frozenset[str]) -> None:
+    for name in sorted(named - known):
+        raise PolicyError(
+            f"attestation.{key}",
+            expected=f"some of {', '.join(sorted(known))}",
+            found=name,
+            remedy="correct the name, or leave it out",
+        )

@@ -20,9 +20,11 @@ class PolicyTable:
         self._values = dict(table)
         self._name = name
 
-    def texts(self, key: str) -> list[str]:
-        """Take a list of texts, which must be there."""
+    def texts(self, key: str, *, default: tuple[str, ...] | None = None) -> list[str]:
+        """Take a list of texts; left out means `default`, unless that is None."""
         if key not in self._values:
+            if default is not None:
+                return list(default)
             self._refuse(key, "a list of texts", "nothing", "add it")
         value = self._values.pop(key)
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):

@@ -10,9 +10,10 @@ from enum import StrEnum
 from attestation.checks import CHECKS, Check, Checks, Outcome, refusing
 from attestation.errors import MalformedEvidenceError
 from attestation.evidence import PLATFORMS, SIMULATED_PLATFORMS
+from attestation.policy import MACHINE_SIZES
 from attestation.strict_json import Members, StrictJSONError, parse_object
 
-__all__ = ["CHECKS", "Check", "Checks", "Outcome", "Report", "Verdict"]
+__all__ = ["CHECKS", "Check", "Checks", "Outcome", "Report", "Scope", "Verdict"]
 
 UNKNOWN_PLATFORM = "unknown"
 """Platform of a report on bytes that are no bundle."""
@@ -24,8 +25,22 @@ MAX_REGION = 256
 """Characters of an asserted region."""
 
 
+class Scope(StrEnum):
+    """How much was judged; what lies outside stands as SKIP and is not required.
+
+    Only a report on a node says that something may be sealed to it.
+    """
+
+    NODE = "node"
+    """A node of a service, with everything the client knows: all checks."""
+    BUNDLE = "bundle"
+    """A bundle alone: not its place in a directory, nor whether its release is still listed."""
+    PARTS = "parts"
+    """A quote with its endorsements: steps 2, 8 and 9 as far as these show."""
+
+
 class Verdict(StrEnum):
-    """What the checks come to."""
+    """What the checks come to, within the scope."""
 
     ACCEPTED = "accepted"
     REFUSED = "refused"
@@ -38,6 +53,9 @@ class Report:
     Attributes:
         platform: as the bundle claims; `UNKNOWN_PLATFORM` if it did not parse.
         at: the time it was judged at, Unix seconds.
+        scope: see `Scope`.
+        simulated: whether no vendor vouches for the machine, so that it protects nothing: on a
+            simulated platform always, on others where the policy pins a root of its own.
         checks: in the order of the table; one that is missing counts as skipped.
         expires: Unix seconds until which an acceptance holds; None if refused.
         machine: the platform's machine id; None if it names none, or could not be read.
@@ -48,15 +66,16 @@ class Report:
     platform: str
     at: int
     checks: tuple[Check, ...]
+    scope: Scope = Scope.NODE
+    simulated: bool = False
     expires: int | None = None
     machine: bytes | None = None
     release: bytes | None = None
     region: str | None = None
 
-    @property
-    def simulated(self) -> bool:
-        """Say whether the platform is simulated, and so protects nothing."""
-        return self.platform in SIMULATED_PLATFORMS
+    def __post_init__(self) -> None:
+        if self.platform in SIMULATED_PLATFORMS:
+            object.__setattr__(self, "simulated", True)
 
     @property
     def failed(self) -> tuple[Check, ...]:
@@ -73,6 +92,7 @@ class Report:
         return {
             "version": 1,
             "verdict": self.verdict.value,
+            "scope": self.scope.value,
             "platform": self.platform,
             "simulated": self.simulated,
             "at": self.at,
@@ -115,6 +135,8 @@ def _read(members: Members) -> Report:
     report = Report(
         platform=members.choice("platform", frozenset({*PLATFORMS, UNKNOWN_PLATFORM})),
         at=members.integer("at"),
+        scope=Scope(members.choice("scope", frozenset(Scope))),
+        simulated=simulated,
         expires=members.integer_or_null("expires"),
         machine=_machine(members),
         release=members.hex_or_null("release", size=32),
@@ -146,13 +168,12 @@ def _check(members: Members) -> Check:
 
 
 def _machine(members: Members) -> bytes | None:
-    """Take a machine id: 32 bytes on the simulated platform, 64 on SEV-SNP, null on others."""
-    text = members.text_or_null("machine", limit=128)
+    """Take a machine id: of one of the lengths a platform gives, or null."""
+    text = members.text_or_null("machine", limit=2 * max(MACHINE_SIZES))
     if text is None:
         return None
-    return Members({"machine": text}, members.name).hex(
-        "machine", size=64 if len(text) > 64 else 32
-    )
+    size = min((one for one in MACHINE_SIZES if 2 * one >= len(text)), default=max(MACHINE_SIZES))
+    return Members({"machine": text}, members.name).hex("machine", size=size)
 
 
 def _text(members: Members, key: str, *, limit: int = 512) -> str | None:

@@ -7,7 +7,8 @@ The steps of DESIGN 5 that need no log; openpcc.trust adds 5 (beacon) and 7 (rel
 3. bind           report data is the digest of the sections
 4. epoch          keys are current, not for too long, and stay so long enough
 6. devices        as many as the release says, each authentic, fresh, and as its RIM says
-8. measure        launch measurement, event log and models are the release's; debug, migration off
+8. measure        launch measurement, event log and models are the release's; debug, migration off,
+                  the guest's attributes as required
 9. policy         platform, TCB, machine, model; the region is reported
 
 Pure: no clock, no I/O, no logging. A failed check does not stop the later ones where these can
@@ -21,19 +22,28 @@ from dataclasses import dataclass, field
 from attestation import appraise
 from attestation.binding import device_nonce, evidence_binding
 from attestation.checks import CHECKS, Check, Checks, given, refusing
-from attestation.claims import Context, Platform, QuoteAppraisal, QuoteClaims
+from attestation.claims import Context, Ground, Platform, QuoteAppraisal, QuoteClaims
 from attestation.devices import DevicesAppraisal, appraise_devices
 from attestation.evidence import (
     DevicesSection,
+    Endorsement,
     EvidenceBundle,
     KeysSection,
     SoftwareSection,
 )
-from attestation.policy import AppraisalPolicy, Floors, NewestAccepted
+from attestation.policy import AppraisalPolicy, Floors, Mark, NewestAccepted
 from attestation.reference_values import ReferenceValues
 from attestation.simulated import authenticate as simulated
 
-__all__ = ["Appraisal", "Floors", "NewestAccepted", "parse", "verify"]
+__all__ = [
+    "Appraisal",
+    "Floors",
+    "NewestAccepted",
+    "explain",
+    "parse",
+    "verify",
+    "verify_parts",
+]
 
 PLATFORMS: Mapping[str, Platform] = {"simulated": simulated}
 """The platforms this version can verify; others are refused by name."""
@@ -44,6 +54,12 @@ STEPS = ("2.", "3.", "4.", "6.", "8.", "9.")
 JUDGED = tuple(name for name in CHECKS if name.startswith(STEPS) and name != "9.suite")
 """The checks an acceptance needs; sealing suites are openpcc.trust's to know."""
 
+OF_A_QUOTE = (
+    *(name for name in CHECKS if name.startswith("2.")),
+    *("8.debug", "8.migration", "8.guest", "9.platform", "9.tcb", "9.machine"),
+)
+"""The checks that a quote with its endorsements can show, without sections and release."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Appraisal:
@@ -51,23 +67,25 @@ class Appraisal:
 
     Attributes:
         checks: of the steps judged here, in the order of the table.
-        keys: the node's keys; None unless accepted, so that nothing refused can be sealed to.
+        keys: the node's keys; None unless a whole bundle was accepted, so that nothing else can be
+            sealed to.
         machine: machine id as quoted; None if the platform names none or the quote does not parse.
         expires: Unix seconds until which the acceptance holds; None unless accepted.
-        newest_crl: CRL numbers seen, signed by a pinned vendor and recent; worth remembering even
-            where something else was refused.
+        marks: how new the endorsements are that were signed by a pinned vendor and recent; worth
+            remembering even where something else was refused.
     """
 
     checks: tuple[Check, ...]
     keys: KeysSection | None = field(repr=False)
     machine: bytes | None
     expires: int | None
-    newest_crl: Mapping[bytes, int]
+    marks: Mapping[bytes, Mark]
+    judged: tuple[str, ...] = JUDGED
 
     @property
     def accepted(self) -> bool:
         """Say whether every required check of these steps passed."""
-        return not refusing(self.checks, JUDGED)
+        return not refusing(self.checks, self.judged)
 
 
 def parse(data: bytes, checks: Checks) -> EvidenceBundle | None:
@@ -95,7 +113,7 @@ def verify(
         floors: of the newest status entry.
         newest: what this client accepted before.
     """
-    checks = Checks()
+    checks = Checks(optional=policy.optional, required=policy.required)
     context = Context(
         now=now,
         endorsements=bundle.endorsements,
@@ -103,27 +121,79 @@ def verify(
         floors=floors,
         newest=newest,
     )
-    quote = _authenticate(bundle, context, checks)
+    quote = _authenticate(bundle.platform, bundle.quote, context, checks)
     _bind(bundle, quote.claims, checks)
     _judge_epoch(bundle, context, checks)
     devices = _judge_devices(bundle, reference_values, context, checks)
     _measure(bundle, quote.claims, reference_values, checks)
-    _apply_policy(bundle, quote.claims, context, checks)
+    _judge_guest(quote.claims, checks)
+    _apply_policy(bundle.platform, quote.claims, context, checks)
+    _judge_models(bundle, policy, checks)
+    checks.info("9.region", "not asserted")
     return _appraisal(bundle, quote, devices, checks)
 
 
-def _authenticate(bundle: EvidenceBundle, context: Context, checks: Checks) -> QuoteAppraisal:
-    # 2. authenticate: signature, chain, identity, revocation, TCB status, recency
-    platform = PLATFORMS.get(bundle.platform)
+def verify_parts(
+    platform: str,
+    quote: bytes,
+    endorsements: tuple[Endorsement, ...],
+    *,
+    now: int,
+    policy: AppraisalPolicy,
+    floors: Floors = Floors(),  # noqa: B008 - frozen and empty
+    newest: NewestAccepted = NewestAccepted(),  # noqa: B008 - frozen and empty
+) -> Appraisal:
+    """Judge a quote with its endorsements alone: what `OF_A_QUOTE` names, and nothing else.
+
+    That a machine is authentic says nothing about what it runs or whose keys it holds, so this
+    gives no keys. Arguments as for `verify`.
+    """
+    checks = Checks(optional=policy.optional, required=policy.required)
+    context = Context(
+        now=now, endorsements=endorsements, policy=policy, floors=floors, newest=newest
+    )
+    found = _authenticate(platform, quote, context, checks)
+    _judge_guest(found.claims, checks)
+    _apply_policy(platform, found.claims, context, checks)
+    done = checks.done()
+    accepted = not refusing(done, OF_A_QUOTE)
+    return Appraisal(
+        checks=done,
+        keys=None,
+        machine=None if found.claims is None else found.claims.machine,
+        expires=found.expires if accepted else None,
+        marks=found.marks,
+        judged=OF_A_QUOTE,
+    )
+
+
+def explain(
+    platform: str, quote: bytes, endorsements: tuple[Endorsement, ...], policy: AppraisalPolicy
+) -> tuple[Ground, ...]:
+    """Give the very bytes behind the checks of a quote, in the order of the table."""
+    module = PLATFORMS.get(platform)
+    if module is None:
+        return ()
+    context = Context(
+        now=0, endorsements=endorsements, policy=policy, floors=Floors(), newest=NewestAccepted()
+    )
+    order = list(CHECKS)
+    return tuple(sorted(module.explain(quote, context), key=lambda one: order.index(one.check)))
+
+
+def _authenticate(name: str, quote: bytes, context: Context, checks: Checks) -> QuoteAppraisal:
+    # 2. authenticate: signature, chain, identity, revocation, collateral, TCB status, recency
+    platform = PLATFORMS.get(name)
     if platform is not None:
-        return platform.authenticate(bundle.quote, context, checks)
+        return platform.authenticate(quote, context, checks)
     checks.fail(
         "2.signature",
         expected=f"a platform this version can verify: {', '.join(PLATFORMS)}",
-        actual=bundle.platform,
+        actual=name,
     )
-    for name in ("2.chain", "2.identity", "2.revocation", "2.tcb", "2.recency"):
-        checks.skip(name, f"this version cannot verify {bundle.platform}")
+    for check in CHECKS:
+        if check.startswith("2.") and check != "2.signature":
+            checks.skip(check, f"this version cannot verify {name}")
     return QuoteAppraisal()
 
 
@@ -185,31 +255,40 @@ def _measure(
         "8.model",
         lambda: appraise.models(software.models, given(release, "verified release").models),
     )
+
+
+def _judge_guest(claims: QuoteClaims | None, checks: Checks) -> None:
+    # 8. measure: and nobody can look in, move it away, or stand above it
     checks.run("8.debug", lambda: appraise.off("debug", on=given(claims, "quote").debug))
     checks.run(
         "8.migration", lambda: appraise.off("migration", on=given(claims, "quote").migratable)
     )
+    checks.run("8.guest", lambda: appraise.guest(given(claims, "quote").faults))
 
 
 def _apply_policy(
-    bundle: EvidenceBundle, claims: QuoteClaims | None, context: Context, checks: Checks
+    platform: str, claims: QuoteClaims | None, context: Context, checks: Checks
 ) -> None:
-    # 9. policy: what this relying party asks beyond the release
-    policy, software = context.policy, SoftwareSection.parse(bundle.software)
-    checks.run("9.platform", lambda: appraise.platform(bundle.platform, policy))
-    minimum = appraise.minimum_tcb(bundle.platform, policy, context.floors)
+    # 9. policy: what this relying party asks of the machine
+    policy = context.policy
+    checks.run("9.platform", lambda: appraise.platform(platform, policy))
+    minimum = appraise.minimum_tcb(platform, policy, context.floors)
     checks.run("9.tcb", lambda: appraise.tcb(given(claims, "quote").tcb, minimum))
     if policy.machines is None:
         checks.not_asked("9.machine", "the policy lists no machines")
     else:
         listed = policy.machines
         checks.run("9.machine", lambda: appraise.machine(given(claims, "quote").machine, listed))
+
+
+def _judge_models(bundle: EvidenceBundle, policy: AppraisalPolicy, checks: Checks) -> None:
+    # 9. policy: and of what it serves
+    software = SoftwareSection.parse(bundle.software)
     if policy.models is None:
         checks.not_asked("9.model", "the policy lists no models")
     else:
         allowed = policy.models
         checks.run("9.model", lambda: appraise.allowed_models(software.models, allowed))
-    checks.info("9.region", "not asserted")
 
 
 def _appraisal(
@@ -224,5 +303,5 @@ def _appraisal(
         keys=keys if accepted else None,
         machine=None if quote.claims is None else quote.claims.machine,
         expires=min(one for one in limits if one is not None) if accepted else None,
-        newest_crl={**devices.crl_numbers, **quote.crl_numbers},
+        marks={**devices.marks, **quote.marks},
     )

@@ -96,7 +96,7 @@ def main() -> None:
                 policy=policy,
                 view=view,
                 consistency=consistency,
-                newest_crl={},
+                newest={},
             )
             return node
 

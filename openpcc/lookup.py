@@ -314,18 +314,18 @@ class Lookup:
     ) -> Judgement:
         status = view.status.payload_digest
         try:
-            node, floors = trust.establish(
+            node, marks = trust.establish(
                 data,
                 leaf=leaf,
                 now=now,
                 policy=self._policy,
                 view=view,
                 consistency=self._consistency(data, log, view),
-                newest_crl=self._states.load().floors,
+                newest=self._states.load().marks,
             )
         except RefusedError as error:
             return Judgement(leaf=leaf, report=error.report, bundle=data, status=status)
-        self._states.update(lambda old: state.newest(old, ClientState(floors=floors)))
+        self._states.update(lambda old: state.newest(old, ClientState(marks=marks)))
         return Judgement(leaf=leaf, node=node, report=node.report, bundle=data, status=status)
 
     def _consistency(self, data: bytes, log: LogClient, view: LogView) -> tuple[bytes, ...] | None:

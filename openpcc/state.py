@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from attestation import strict_json
+from attestation.policy import NO_MARK, Mark
 from openpcc.errors import ConfigurationError
 
 MAX_STATE = 2**20
@@ -56,8 +57,8 @@ class ClientState:
     status: Position | None = None
     shards: Mapping[str, Shard] = field(default_factory=dict)
     """By model id, hex."""
-    floors: Mapping[bytes, int] = field(default_factory=dict)
-    """Newest CRL number accepted, by SHA-256 of the issuer's SubjectPublicKeyInfo."""
+    marks: Mapping[bytes, Mark] = field(default_factory=dict)
+    """How new the newest endorsement accepted was, by SHA-256 of the issuer's public key."""
 
 
 class StateFile:
@@ -163,9 +164,10 @@ def newest(old: ClientState, new: ClientState) -> ClientState:
     Of two checkpoints the larger tree stays: a smaller one, even if it was cosigned later, would
     forget that the log was seen to have grown beyond it.
     """
-    floors = dict(old.floors)
-    for issuer, number in new.floors.items():
-        floors[issuer] = max(number, floors.get(issuer, 0))
+    marks = dict(old.marks)
+    for issuer, mark in new.marks.items():
+        known = marks.get(issuer, NO_MARK)
+        marks[issuer] = Mark(number=max(mark.number, known.number), time=max(mark.time, known.time))
     ahead = (_size(new), new.witnessed) >= (_size(old), old.witnessed)
     return replace(
         new,
@@ -174,7 +176,7 @@ def newest(old: ClientState, new: ClientState) -> ClientState:
         service=_later(old.service, new.service),
         status=_later(old.status, new.status),
         shards={**old.shards, **new.shards},
-        floors=floors,
+        marks=marks,
     )
 
 
@@ -188,7 +190,10 @@ def encode(state: ClientState) -> bytes:
             "service": _position(state.service),
             "status": _position(state.status),
             "shards": {model: _shard(kept) for model, kept in state.shards.items()},
-            "floors": {issuer.hex(): number for issuer, number in state.floors.items()},
+            "newest": {
+                issuer.hex(): {"number": mark.number, "time": mark.time}
+                for issuer, mark in state.marks.items()
+            },
         }
     )
 
@@ -201,14 +206,14 @@ def decode(data: bytes) -> ClientState:
     """
     members = strict_json.parse_object(data, limit=MAX_STATE, name="state")
     members.integer("version", low=1, high=1)
-    shards, floors = members.child("shards"), members.child("floors")
+    shards, marks = members.child("shards"), members.child("newest")
     state = ClientState(
         checkpoint=members.data("checkpoint"),
         witnessed=members.integer("witnessed"),
         service=_read_position(members, "service"),
         status=_read_position(members, "status"),
         shards={model: _read_shard(shards.child(model)) for model in shards.names()},
-        floors={_issuer(key): floors.integer(key) for key in floors.names()},
+        marks={_issuer(key): _read_mark(marks.child(key)) for key in marks.names()},
     )
     members.end()
     return state
@@ -257,7 +262,13 @@ def _read_shard(members: strict_json.Members) -> Shard:
     return shard
 
 
+def _read_mark(members: strict_json.Members) -> Mark:
+    mark = Mark(number=members.integer("number"), time=members.integer("time"))
+    members.end()
+    return mark
+
+
 def _issuer(text: str) -> bytes:
     if len(text) != 64 or text.strip("0123456789abcdef"):
-        raise strict_json.StrictJSONError("state.floors: expected 64 lower-case hex digits")
+        raise strict_json.StrictJSONError("state.newest: expected 64 lower-case hex digits")
     return bytes.fromhex(text)

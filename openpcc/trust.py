@@ -25,7 +25,7 @@ from attestation.binding import evidence_binding
 from attestation.checks import Checks
 from attestation.errors import AppraisalError
 from attestation.evidence import EvidenceBundle, FreshnessSection, KeysSection, SoftwareSection
-from attestation.policy import Floors, NewestAccepted
+from attestation.policy import Floors, Mark, NewestAccepted
 from attestation.reference_values import ReferenceValues
 from attestation.result import UNKNOWN_PLATFORM, Report
 from attestation.verifier import Appraisal
@@ -107,9 +107,9 @@ def establish(
     policy: ClientPolicy,
     view: LogView,
     consistency: Sequence[bytes] | None,
-    newest_crl: Mapping[bytes, int],
-) -> tuple[TrustedNode, Mapping[bytes, int]]:
-    """Judge one evidence bundle; give the node, and the CRL numbers accepted with it.
+    newest: Mapping[bytes, Mark],
+) -> tuple[TrustedNode, Mapping[bytes, Mark]]:
+    """Judge one evidence bundle; give the node, and how new the endorsements accepted with it are.
 
     Args:
         data: the bundle as fetched.
@@ -119,16 +119,23 @@ def establish(
         view: what is known of the log.
         consistency: proof that the beacon's tree and `view.newest` are one history; None if there
             is none at hand, which skips 5.consistency and so refuses.
-        newest_crl: CRL numbers accepted before, by issuer.
+        newest: how new the endorsements accepted before were, by issuer.
 
     Raises:
         RefusedError: at least one required check did not pass; carries them all.
     """
     judged = max(now, view.witnessed)  # 5.clock judges the local clock itself
-    checks = Checks()
+    checks = Checks(optional=policy.attestation.optional, required=policy.attestation.required)
     bundle = verifier.parse(data, checks)  # 1
     if bundle is None:
-        raise RefusedError(Report(platform=UNKNOWN_PLATFORM, at=judged, checks=checks.done()))
+        raise RefusedError(
+            Report(
+                platform=UNKNOWN_PLATFORM,
+                at=judged,
+                checks=checks.done(),
+                simulated=policy.attestation.simulated,
+            )
+        )
     keys, software = KeysSection.parse(bundle.keys), SoftwareSection.parse(bundle.software)
     _beacon(checks, bundle, keys, now=now, policy=policy, view=view, proof=consistency)  # 5
     release = _release(checks, bundle, software, now=judged, policy=policy, view=view)  # 7
@@ -138,13 +145,15 @@ def establish(
         policy=policy.attestation,
         reference_values=_reference_values(release, bundle.platform),
         floors=_floors(view.status),
-        newest=NewestAccepted(crl=newest_crl),
+        newest=NewestAccepted(marks=newest),
     )
     checks.extend(appraisal.checks)
     is_leaf = _ground(lambda: _is_of_leaf(bundle, keys, appraisal.machine, leaf))
     checks.run("1.leaf", is_leaf, needs=["2.signature"])
     key = checks.run("9.suite", _ground(lambda: _suite(keys, policy)))
-    report = _report(checks, bundle, software, appraisal, release, at=judged, view=view)
+    report = _report(
+        checks, bundle, software, appraisal, release, at=judged, policy=policy, view=view
+    )
     if report.failed or report.expires is None or key is None:
         raise RefusedError(report)
     node = TrustedNode(
@@ -158,7 +167,7 @@ def establish(
         kem_id=key.kem_id,
         _key=key,
     )
-    return node, appraisal.newest_crl
+    return node, appraisal.marks
 
 
 def seal(
@@ -344,7 +353,9 @@ def _reference_values(release: Release | None, platform: str) -> ReferenceValues
 def _floors(status: Status) -> Floors:
     floors = status.floors
     return Floors(
-        crl=floors.crl, tcb_evaluation=floors.tcb_evaluation, minimum_tcb=floors.minimum_tcb
+        crl={issuer: Mark(number=one.number, time=one.time) for issuer, one in floors.crl.items()},
+        tcb_evaluation=floors.tcb_evaluation,
+        minimum_tcb=floors.minimum_tcb,
     )
 
 
@@ -369,6 +380,7 @@ def _report(
     release: Release | None,
     *,
     at: int,
+    policy: ClientPolicy,
     view: LogView,
 ) -> Report:
     expires = None
@@ -381,6 +393,7 @@ def _report(
         expires=expires,
         machine=appraisal.machine,
         release=software.release,
+        simulated=policy.attestation.simulated,
     )
     return replace(report, expires=None) if report.failed else report
 

@@ -20,16 +20,29 @@ MAX_FLOORS = 64
 
 
 @dataclass(frozen=True, kw_only=True)
+class Floor:
+    """The oldest acceptable revocation list of one issuer.
+
+    Attributes:
+        number: lowest CRL number; 0: any, as where a vendor never counts.
+        time: earliest thisUpdate, Unix seconds; 0: any.
+    """
+
+    number: int = 0
+    time: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class Floors:
     """The lowest acceptable endorsements.
 
     Attributes:
-        crl: SHA-256 of an issuer's SubjectPublicKeyInfo to its lowest CRL number.
+        crl: SHA-256 of an issuer's SubjectPublicKeyInfo to the floor of its lists.
         tcb_evaluation: lowest tcbEvaluationDataNumber of TDX collateral.
         minimum_tcb: platform to component to its lowest version.
     """
 
-    crl: Mapping[bytes, int] = field(default_factory=dict)
+    crl: Mapping[bytes, Floor] = field(default_factory=dict)
     tcb_evaluation: int = 0
     minimum_tcb: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
@@ -63,7 +76,10 @@ class StatusStatement:
             "issued": self.issued,
             "releases": [leaf.hex() for leaf in self.releases],
             "floors": {
-                "crl": {issuer.hex(): {"number": number} for issuer, number in floors.crl.items()},
+                "crl": {
+                    issuer.hex(): {"number": floor.number, "time": floor.time}
+                    for issuer, floor in floors.crl.items()
+                },
                 "tcb_evaluation": floors.tcb_evaluation,
                 "minimum_tcb": {name: dict(tcb) for name, tcb in floors.minimum_tcb.items()},
             },
@@ -115,11 +131,11 @@ def _floors(members: Members) -> Floors:
     return floors
 
 
-def _issuer(members: Members, key: str) -> tuple[bytes, int]:
-    floor = members.child(key)
-    number = floor.integer("number")
-    floor.end()
-    return Members({"issuer": key}, members.name).hex("issuer", size=32), number
+def _issuer(members: Members, key: str) -> tuple[bytes, Floor]:
+    child = members.child(key)
+    floor = Floor(number=child.integer("number"), time=child.integer("time"))
+    child.end()
+    return Members({"issuer": key}, members.name).hex("issuer", size=32), floor
 
 
 def _components(members: Members) -> dict[str, int]:

@@ -4,27 +4,30 @@ Fields of the quote become claims; a claim counts only if every check here passe
 every platform: `attestation.claims`. Pure: bytes and `now` in, checks out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
-from attestation.certificates import Certificate, check_path, expiry, parse_chain
+from attestation.anchors import anchors_of
+from attestation.certificates import Anchor, Certificate, check_path, expiry, parse_chain
 from attestation.checks import Checks, given, readable
 from attestation.claims import (
     Context,
     DeviceAppraisal,
     DeviceClaims,
+    Ground,
     QuoteAppraisal,
     QuoteClaims,
 )
 from attestation.endorsements import (
     Crl,
+    check_floors,
     check_recency,
     check_revocation,
-    numbers,
+    marks,
     of_type,
     signed_crls,
 )
-from attestation.errors import AppraisalError
-from attestation.eventlog import SimulatedEventLog
+from attestation.errors import AppraisalError, UnjudgedError
 from attestation.evidence import DeviceEvidence
 from attestation.simulated.endorsements import (
     DEVICE_CA_NAME,
@@ -35,9 +38,11 @@ from attestation.simulated.endorsements import (
     check_roles,
     machine_identity,
 )
+from attestation.simulated.eventlog import SimulatedEventLog
 from attestation.simulated.evidence import (
     DEBUG,
     MIGRATABLE,
+    QUOTE_FIELDS,
     DeviceReport,
     Quote,
     check_signature,
@@ -60,18 +65,40 @@ def authenticate(quote: bytes, context: Context, checks: Checks) -> QuoteApprais
     # 2.identity   as the key of the machine that the quote names
     checks.run("2.identity", lambda: _check_identity(given(parsed, "quote"), given(chain, "chain")))
     # 2.revocation and has not taken that back
-    crls = signed_crls(context.endorsements, chain or ())
-    checks.run("2.revocation", lambda: check_revocation(given(chain, "chain"), crls))
+    crls = _lists(chain or (), context)
+    checks.run("2.revocation", lambda: check_revocation(pairwise(given(chain, "chain")), crls))
+    checks.not_asked("2.collateral", "the platform has none")
     # 2.tcb        the machine runs what the vendor stands by
     checks.run("2.tcb", lambda: _check_status(given(parsed, "quote")))
     # 2.recency    and all this is recent
-    expires = checks.run("2.recency", lambda: _check_recency(given(chain, "chain"), crls, context))
-    endorsed = expires is not None and checks.passed("2.chain")
+    recent = checks.run("2.recency", lambda: check_recency(crls, context))
+    # 2.floors     and not older than what others, or this client, have seen
+    checks.run("2.floors", lambda: check_floors(marks(crls), context))
+    endorsed = chain is not None and checks.passed("2.chain")
     return QuoteAppraisal(
         claims=None if parsed is None else _claims(parsed),
-        expires=expires if endorsed else None,
-        crl_numbers=numbers(crls) if endorsed else {},
+        expires=_expiry(chain, recent) if endorsed and chain is not None else None,
+        marks=marks(crls) if endorsed and recent is not None else {},
     )
+
+
+def explain(quote: bytes, context: Context) -> tuple[Ground, ...]:
+    """Give the bytes behind the checks; what does not parse has none."""
+    parsed, chain = readable(lambda: Quote.parse(quote)), readable(lambda: _read_chain(context))
+    grounds = []
+    if parsed is not None:
+        grounds += [
+            Ground(
+                check=check, part="quote", offset=at, size=size, field=name, value=quote[at:][:size]
+            )
+            for check, name, at, size in QUOTE_FIELDS
+        ]
+    for depth, certificate in enumerate(chain or ()):
+        value, part = certificate.der, f"certificate {depth}"
+        grounds.append(
+            Ground(check="2.chain", part=part, offset=0, size=len(value), field=part, value=value)
+        )
+    return tuple(grounds)
 
 
 def report_data(binding: bytes) -> bytes:
@@ -99,15 +126,16 @@ def authenticate_device(device: DeviceEvidence, context: Context) -> DeviceAppra
     """Judge signature, chain and revocation. Raises: AppraisalError."""
     report = DeviceReport.parse(device.report)
     chain = parse_chain(device.certificates)
-    check_path(chain, root_spki_sha256=_root(context), now=context.now)
+    check_path(chain, anchors=_anchors(context), now=context.now)
     check_roles(chain, None, DEVICE_CA_NAME, ROOT_NAME)
     check_signature(
         chain[0].public_key, report.signature, report.signed_bytes(), signer=chain[0].name
     )
-    crls = signed_crls(context.endorsements, chain)
-    check_revocation(chain, crls)
-    expires = _check_recency(chain, crls, context)
-    return DeviceAppraisal(expires=expires, crl_numbers=numbers(crls))
+    crls = _lists(chain, context)
+    check_revocation(pairwise(chain), crls)
+    recent = check_recency(crls, context)
+    check_floors(marks(crls), context)
+    return DeviceAppraisal(expires=_expiry(chain, recent), marks=marks(crls))
 
 
 def appraise_measurements(device: DeviceEvidence, claims: DeviceClaims, context: Context) -> int:
@@ -121,12 +149,12 @@ def _read_chain(context: Context) -> tuple[Certificate, ...]:
     """Read the machine's chain; of several, as after a renewal, the one with the newest leaf."""
     chains = [parse_chain(data) for data in of_type(context.endorsements, "x509-chain")]
     if not chains:
-        raise AppraisalError("chain", expected="an endorsement x509-chain", actual="none")
+        raise UnjudgedError("there is no endorsement x509-chain")
     return max(chains, key=lambda chain: chain[0].not_before)
 
 
 def _check_chain(chain: tuple[Certificate, ...], context: Context) -> None:
-    check_path(chain, root_spki_sha256=_root(context), now=context.now, understood=UNDERSTOOD)
+    check_path(chain, anchors=_anchors(context), now=context.now, understood=UNDERSTOOD)
     check_roles(chain, None, MACHINE_CA_NAME, ROOT_NAME)
 
 
@@ -154,18 +182,14 @@ def _check_status(quote: Quote) -> None:
         )
 
 
-def _check_recency(
-    chain: tuple[Certificate, ...], crls: Mapping[bytes, Crl], context: Context
-) -> int:
-    """Judge the chain's lists; give the last second at which lists and chain hold."""
-    recent = check_recency(
-        crls,
-        now=context.now,
-        age=context.policy.ages.crl,
-        floors=context.floors,
-        newest=context.newest,
-    )
-    return min(recent, expiry(chain))
+def _lists(chain: Sequence[Certificate], context: Context) -> dict[bytes, Crl]:
+    return signed_crls(of_type(context.endorsements, "x509-crl"), chain[1:])
+
+
+def _expiry(chain: Sequence[Certificate], recent: int | None) -> int:
+    """Give the last second at which chain and lists hold; lists that need not be recent do not."""
+    end = expiry(chain)
+    return end if recent is None else min(end, recent)
 
 
 def _newest_rim(kind: str, context: Context) -> tuple[SignedRim, int]:
@@ -173,9 +197,9 @@ def _newest_rim(kind: str, context: Context) -> tuple[SignedRim, int]:
     rims = [SignedRim.parse(data) for data in of_type(context.endorsements, "rim")]
     fitting = [signed for signed in rims if signed.rim.name == kind]
     if not fitting:
-        raise AppraisalError("RIM", expected=f"a RIM for {kind}", actual="none")
+        raise UnjudgedError(f"there is no RIM for {kind}")
     newest = max(fitting, key=lambda signed: signed.rim.not_before)
-    return newest, newest.authenticate(root=_root(context), now=context.now)
+    return newest, newest.authenticate(anchors=_anchors(context), now=context.now)
 
 
 def _check_blocks(measured: Mapping[int, bytes], reference: Mapping[int, frozenset[bytes]]) -> None:
@@ -190,9 +214,9 @@ def _check_blocks(measured: Mapping[int, bytes], reference: Mapping[int, frozens
             )
 
 
-def _root(context: Context) -> bytes:
+def _anchors(context: Context) -> tuple[Anchor, ...]:
     """Give the pinned root. A policy for real machines pins none, so no simulated device counts."""
-    return given(context.policy.roots.get(PLATFORM), "simulated root in the policy")
+    return given(anchors_of(PLATFORM, context.policy) or None, "simulated root in the policy")
 
 
 def _claims(quote: Quote) -> QuoteClaims:

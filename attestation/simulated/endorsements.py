@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from cryptography import x509
 
-from attestation.certificates import Certificate, check_path, expiry, parse_chain
+from attestation.certificates import Anchor, Certificate, check_path, expiry, parse_chain
 from attestation.errors import AppraisalError, MalformedEvidenceError
 from attestation.sections import MAX_CERTIFICATES, printable
 from attestation.simulated.evidence import (
@@ -105,7 +105,7 @@ class SignedRim:
         except StrictJSONError as error:
             raise MalformedEvidenceError(str(error)) from error
 
-    def authenticate(self, *, root: bytes, now: int) -> int:
+    def authenticate(self, *, anchors: Sequence[Anchor], now: int) -> int:
         """Judge signature, signer and validity; give the last second at which it holds.
 
         Raises:
@@ -113,7 +113,7 @@ class SignedRim:
             MalformedEvidenceError: the certificates do not parse.
         """
         chain = parse_chain(self.certificates)
-        check_path(chain, root_spki_sha256=root, now=now)
+        check_path(chain, anchors=anchors, now=now)
         check_roles(chain, RIM_SIGNER_NAME, ROOT_NAME)
         check_signature(chain[0].public_key, self.signature, self.body, signer=RIM_SIGNER_NAME)
         rim = self.rim

@@ -49,6 +49,20 @@ VERSION = 1
 QUOTE_HEAD = struct.Struct(">4sHHHHI32s48s192s64s")
 """Magic, version, flags, firmware, microcode, zero, machine id, measurement, registers, data."""
 
+QUOTE_FIELDS = (
+    ("2.signature", "signed bytes", 0, 352),
+    ("2.signature", "signature", 352, SIGNATURE_SIZE),
+    ("2.identity", "machine id", 16, 32),
+    ("2.identity", "firmware and microcode", 8, 4),
+    ("2.tcb", "firmware and microcode", 8, 4),
+    ("3.binding", "report data", 288, 64),
+    ("8.measurement", "measurement", 48, MEASUREMENT_SIZE),
+    ("8.eventlog", "registers", 96, 192),
+    ("8.debug", "flags", 6, 2),
+    ("8.migration", "flags", 6, 2),
+)
+"""Check, field, offset and size of what the checks rest on."""
+
 DEVICE_HEAD = struct.Struct(">4sHH32s")
 """Magic, version, number of blocks, nonce."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from attestation.certificates import parse_chain, seconds, spki_sha256
+from attestation.certificates import Anchor, parse_chain, seconds, spki_sha256
 from attestation.errors import AttesterError, MalformedEvidenceError
 from attestation.simulated.endorsements import (
     DEVICE_CA_NAME,
@@ -85,6 +85,16 @@ class SimulatedVendor:
     def root_spki_sha256(self) -> bytes:
         """Give the digest that a policy pins under `[attestation.roots]`."""
         return spki_sha256(self.root.certificate.public_key())
+
+    @property
+    def anchor(self) -> Anchor:
+        """Give the root as a policy that pins it makes it count."""
+        return Anchor(
+            platform="simulated",
+            name=ROOT_NAME,
+            certificate_sha256=None,
+            spki_sha256=self.root_spki_sha256,
+        )
 
     @property
     def authorities(self) -> dict[str, Authority]:

@@ -12,7 +12,14 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attestation.certificates import Certificate, check_path, expiry, parse_chain, spki_sha256
+from attestation.certificates import (
+    Anchor,
+    Certificate,
+    check_path,
+    expiry,
+    parse_chain,
+    spki_sha256,
+)
 from attestation.errors import AppraisalError, AttestationError, MalformedEvidenceError
 from attestation.simulated.issuing import Authority, Validity, issue, new_key, pem
 
@@ -30,8 +37,14 @@ def chain(authority: Authority = LEAF) -> tuple[Certificate, ...]:
     return parse_chain(pem(authority.chain))
 
 
+def pin(spki: bytes = PIN, certificate: bytes | None = None) -> Anchor:
+    return Anchor(
+        platform="simulated", name="root", certificate_sha256=certificate, spki_sha256=spki
+    )
+
+
 def judge(certificates: tuple[Certificate, ...], **changes) -> None:
-    check_path(certificates, **{"root_spki_sha256": PIN, "now": NOW, **changes})
+    check_path(certificates, **{"anchors": [pin()], "now": NOW, **changes})
 
 
 def test_accepts_a_path_that_holds():
@@ -70,7 +83,7 @@ WRONG: dict[str, tuple[Callable[[], Authority], str]] = {
     "another root": (leaf_of_other_root, "root"),
     "another root above the same name": (lambda: spliced(LEAF, CA, leaf_root()), "root"),
     "a CA of the same name": (lambda: spliced(LEAF, same_name_ca(), ROOT), "does not verify"),
-    "a CA left out": (lambda: spliced(LEAF, ROOT), "do not fit"),
+    "a CA left out": (lambda: spliced(LEAF, ROOT), "another issuer is named"),
     "order of the chain": (lambda: spliced(CA, LEAF, ROOT), "signed by"),
     "leaf expired": (lambda: issue("leaf", new_key(), by=CA, validity=PAST), "valid at"),
     "leaf of the future": (lambda: issue("leaf", new_key(), by=CA, validity=FUTURE), "valid at"),

@@ -1,7 +1,9 @@
 """A revocation list counts if its issuer signed it, completely, and recently."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 from cryptography import x509
@@ -11,17 +13,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attestation.certificates import parse_chain
+from attestation.claims import Context
 from attestation.endorsements import (
+    TOLERANCE,
     Crl,
+    check_floors,
     check_recency,
     check_revocation,
-    numbers,
+    marks,
     of_type,
     signed_crls,
 )
-from attestation.errors import AppraisalError, AttestationError, MalformedEvidenceError
+from attestation.errors import (
+    AppraisalError,
+    AttestationError,
+    MalformedEvidenceError,
+    UnjudgedError,
+)
 from attestation.evidence import Endorsement
-from attestation.policy import Floors, NewestAccepted
+from attestation.policy import Ages, AppraisalPolicy, Floors, Mark, NewestAccepted
 from attestation.simulated.issuing import Authority, Validity, issue, new_key, pem, revocation_list
 
 NOW = 1_800_000_000
@@ -38,21 +48,32 @@ def crl(by: Authority = CA, number: int = 5, *revoked: int, validity: Validity =
 
 
 def found(*lists: bytes) -> dict[bytes, Crl]:
-    return signed_crls([Endorsement(type="x509-crl", data=one) for one in lists], CHAIN)
+    return signed_crls(lists, CHAIN[1:])
 
 
 def judge(*lists: bytes) -> None:
-    check_revocation(CHAIN, found(*lists))
+    check_revocation(pairwise(CHAIN), found(*lists))
 
 
-def recency(*lists: bytes, now: int = NOW, age: int = 10**6, **limits) -> int:
+def context(now: int = NOW, age: int = 10**6, **limits) -> Context:
+    policy = AppraisalPolicy(platforms=("sev-snp",), ages=Ages(crl=age))
     limits = {"floors": Floors(), "newest": NewestAccepted(), **limits}
-    return check_recency(found(*lists), now=now, age=age, **limits)
+    return Context(now=now, endorsements=(), policy=policy, **limits)
+
+
+def recency(*lists: bytes, now: int = NOW, age: int = 10**6) -> int:
+    return check_recency(found(*lists), context(now, age))
+
+
+def floors(*lists: bytes, **limits) -> None:
+    check_floors(marks(found(*lists)), context(**limits))
 
 
 def test_accepts_lists_by_every_issuer():
     judge(crl(), crl(ROOT))
-    assert set(numbers(found(crl(), crl(ROOT, 7))).values()) == {5, 7}
+    made = NOW - 1000
+    newest = marks(found(crl(), crl(ROOT, 7)))
+    assert set(newest.values()) == {Mark(number=5, time=made), Mark(number=7, time=made)}
 
 
 @pytest.mark.parametrize(
@@ -68,8 +89,13 @@ def test_accepts_lists_by_every_issuer():
     ],
 )
 def test_an_issuer_without_a_list_of_its_own_refuses(lists: tuple[bytes, ...]):
-    with pytest.raises(AppraisalError, match="CRL signed by"):
+    with pytest.raises(UnjudgedError, match="no CRL signed by"):
         judge(*lists)
+
+
+def test_a_missing_list_hides_no_revocation():
+    with pytest.raises(AppraisalError, match="revoked"):
+        judge(crl(CA, 5, SERIAL))
 
 
 def test_refuses_what_its_issuer_lists():
@@ -113,8 +139,6 @@ def test_recency_gives_the_last_good_second():
         ({"now": NOW + 1001}, "valid at"),
         ({"now": NOW - 1001}, "valid at"),
         ({"age": 999}, "at most 999 s old"),
-        ({"floors": Floors(crl={CHAIN[1].spki_sha256: 6})}, "6 or newer"),
-        ({"newest": NewestAccepted(crl={CHAIN[1].spki_sha256: 6})}, "6 or newer"),
     ],
 )
 def test_refuses_a_list_that_is_not_recent(changes, reason: str):
@@ -123,13 +147,40 @@ def test_refuses_a_list_that_is_not_recent(changes, reason: str):
 
 
 def test_refuses_recency_of_nothing():
-    with pytest.raises(AppraisalError, match="none"):
+    with pytest.raises(UnjudgedError, match="no CRL"):
         recency()
+    with pytest.raises(UnjudgedError, match="no endorsement"):
+        floors()
 
 
-def test_limits_of_other_issuers_do_not_matter():
-    recency(crl(), crl(ROOT), floors=Floors(crl={bytes(32): 99}))
-    recency(crl(), crl(ROOT), floors=Floors(crl={CHAIN[1].spki_sha256: 5}))
+def below(**mark: int) -> Mapping[bytes, Mark]:
+    return {CHAIN[1].spki_sha256: Mark(**mark)}
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        ({"floors": Floors(crl=below(number=6))}, "number 6 or newer"),
+        ({"floors": Floors(crl=below(time=NOW - 999))}, "made at"),
+        ({"newest": NewestAccepted(marks=below(number=6))}, "number 6 or newer"),
+        ({"newest": NewestAccepted(marks=below(time=NOW - 999 + TOLERANCE))}, "made at"),
+    ],
+)
+def test_refuses_a_list_below_a_floor(limits, reason: str):
+    with pytest.raises(AppraisalError, match=reason):
+        floors(crl(), crl(ROOT), **limits)
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"floors": Floors(crl={bytes(32): Mark(number=99, time=NOW)})},
+        {"floors": Floors(crl=below(number=5, time=NOW - 1000))},
+        {"newest": NewestAccepted(marks=below(number=5, time=NOW - 1000 + TOLERANCE))},
+    ],
+)
+def test_accepts_a_list_at_its_floor(limits):
+    floors(crl(), crl(ROOT), **limits)
 
 
 def built(*extensions: tuple[x509.ExtensionType, bool]) -> bytes:

@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from attestation import verifier
-from attestation.eventlog import SimulatedEventLog
+from attestation.checks import refusing
 from attestation.evidence import SoftwareSection
-from attestation.policy import Floors, NewestAccepted
+from attestation.policy import Floors, Mark, NewestAccepted
+from attestation.simulated.eventlog import SimulatedEventLog
 from attestation.simulated.evidence import DEBUG, MIGRATABLE, device_blocks
 from attestation.simulated.issuing import new_key, revocation_list
 from tests.fakes.simulated import (
@@ -96,21 +97,6 @@ BROKEN: list[tuple[str, str, Callable[[], Scene]]] = [
         lambda: scene(endorsements=revoked(serial(machine().chain))),
     ),
     (
-        "2.revocation",
-        "machine CA's list missing",
-        lambda: scene(endorsements=with_crl("machine-ca")),
-    ),
-    (
-        "2.revocation",
-        "machine CA's list by another key",
-        lambda: scene(
-            endorsements=with_crl(
-                "machine-ca",
-                revocation_list(stranger("machine-ca"), number=1, validity=vendor().validity),
-            )
-        ),
-    ),
-    (
         "2.tcb",
         "microcode withdrawn",
         lambda: scene(machine=vendor().machine(MACHINE_ID, microcode=0)),
@@ -126,14 +112,14 @@ BROKEN: list[tuple[str, str, Callable[[], Scene]]] = [
         lambda: scene(endorsements=with_crl("machine-ca", crl("machine-ca", FUTURE))),
     ),
     (
-        "2.recency",
+        "2.floors",
         "list below the status entry's floor",
-        lambda: scene(floors=Floors(crl={spki(vendor().machine_ca): 2})),
+        lambda: scene(floors=Floors(crl={spki(vendor().machine_ca): Mark(number=2)})),
     ),
     (
-        "2.recency",
+        "2.floors",
         "list older than one accepted before",
-        lambda: scene(newest=NewestAccepted(crl={spki(vendor().machine_ca): 2})),
+        lambda: scene(newest=NewestAccepted(marks={spki(vendor().machine_ca): Mark(number=2)})),
     ),
     ("4.epoch", "not begun", lambda: scene(keys=replace(keys_section(), not_before=NOW + 1))),
     ("4.length", "too long", lambda: scene(policy=policy(maximum_epoch=3599))),
@@ -154,11 +140,10 @@ BROKEN: list[tuple[str, str, Callable[[], Scene]]] = [
         "device revoked",
         lambda: scene(endorsements=revoked(serial(machine().device_chain))),
     ),
-    ("6.authentic", "device CA's list missing", lambda: scene(endorsements=with_crl("device-ca"))),
     (
         "6.authentic",
         "device CA's list below the floor",
-        lambda: scene(floors=Floors(crl={spki(vendor().device_ca): 2})),
+        lambda: scene(floors=Floors(crl={spki(vendor().device_ca): Mark(number=2)})),
     ),
     (
         "6.authentic",
@@ -176,12 +161,6 @@ BROKEN: list[tuple[str, str, Callable[[], Scene]]] = [
     ("6.measurements", "another firmware", lambda: scene(blocks=(bytes(48), bytes(48)))),
     ("6.measurements", "a block more", lambda: scene(blocks=(*device_blocks(), bytes(48)))),
     ("6.measurements", "a block less", lambda: scene(blocks=device_blocks()[:1])),
-    ("6.measurements", "no RIM", lambda: scene(endorsements=with_rim())),
-    (
-        "6.measurements",
-        "RIM for another kind",
-        lambda: scene(endorsements=with_rim(rim(name="nvidia-gpu"))),
-    ),
     (
         "6.measurements",
         "RIM by another vendor",
@@ -268,6 +247,34 @@ def test_exactly_this_check_refuses(check_id: str, make):
     assert appraisal.expires is None
 
 
+MISSING = [
+    ("2.revocation", lambda: scene(endorsements=with_crl("machine-ca"))),
+    (
+        "2.revocation",
+        lambda: scene(
+            endorsements=with_crl(
+                "machine-ca",
+                revocation_list(stranger("machine-ca"), number=1, validity=vendor().validity),
+            )
+        ),
+    ),
+    ("6.authentic", lambda: scene(endorsements=with_crl("device-ca"))),
+    ("6.measurements", lambda: scene(endorsements=with_rim())),
+    (
+        "6.measurements",
+        lambda: scene(endorsements=with_rim(rim(name="nvidia-gpu"))),
+    ),
+]
+
+
+@pytest.mark.parametrize(("check_id", "make"), MISSING)
+def test_an_endorsement_that_is_not_there_cannot_be_judged_and_refuses(check_id: str, make):
+    appraisal = make().appraise()
+    assert not failures(appraisal)
+    assert [check.id for check in refusing(appraisal.checks, verifier.JUDGED)] == [check_id]
+    assert not appraisal.accepted
+
+
 def test_refuses_sections_the_quote_is_not_bound_to():
     bundle = scene().bundle()
     software = replace(software_section(), settings=b'listen = "0.0.0.0:0"\n').encode()
@@ -277,4 +284,5 @@ def test_refuses_sections_the_quote_is_not_bound_to():
 def test_every_judged_check_has_a_test_that_breaks_it():
     broken = {check_id for check_id, _, _ in BROKEN} | {"3.binding"}
     informing = {"6.mode", "9.region"}
-    assert broken | informing == set(verifier.JUDGED)
+    elsewhere = {"2.collateral", "8.guest"}  # this platform has neither: sev_snp, tdx
+    assert broken | informing | elsewhere == set(verifier.JUDGED)

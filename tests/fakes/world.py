@@ -157,6 +157,6 @@ class World:
             "policy": self.policy,
             "view": self.view(),
             "consistency": self.consistency(),
-            "newest_crl": {},
+            "newest": {},
         } | changes
         return trust.establish(bundle.encode(), **arguments)[0]

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from attestation.policy import Mark
 from attestation.strict_json import StrictJSONError
 from openpcc import state
 from openpcc.errors import ConfigurationError
@@ -18,7 +19,7 @@ KNOWN = ClientState(
     service=Position(index=6, sequence=2),
     status=Position(index=4, sequence=4),
     shards={"aa": Shard(shard=3, drawn=1800000000)},
-    floors={bytes(32): 7},
+    marks={bytes(32): Mark(number=7, time=5)},
 )
 
 
@@ -40,14 +41,14 @@ def test_no_number_goes_back():
         witnessed=1799999999,
         service=Position(index=5, sequence=1),
         status=Position(index=1, sequence=3),
-        floors={bytes(32): 6, b"\x01" * 32: 1},
+        marks={bytes(32): Mark(number=6, time=8), b"\x01" * 32: Mark(number=1)},
     )
     merged = state.newest(KNOWN, older)
     assert merged.checkpoint == b"note"
     assert merged.witnessed == 1800000000
     assert merged.service == KNOWN.service
     assert merged.status == KNOWN.status
-    assert merged.floors == {bytes(32): 7, b"\x01" * 32: 1}
+    assert merged.marks == {bytes(32): Mark(number=7, time=8), b"\x01" * 32: Mark(number=1)}
 
 
 def test_a_damaged_file_is_refused_not_forgotten(tmp_path: Path):

@@ -49,7 +49,7 @@ def test_bytes_that_are_no_bundle_are_refused_at_the_first_step(world: World):
     with pytest.raises(RefusedError) as caught:
         trust.establish(
             bundle.encode()[:-1], leaf=world.leaf(bundle), now=NOW, policy=world.policy,
-            view=world.view(), consistency=None, newest_crl={},
+            view=world.view(), consistency=None, newest={},
         )  # fmt: skip
     assert caught.value.report.failed[0].id == "1.parse"
 

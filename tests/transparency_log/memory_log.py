@@ -22,7 +22,7 @@ from transparency_log.release import (
     Source,
 )
 from transparency_log.service import Directory, Parameters, ServedModel, ServiceStatement
-from transparency_log.status import Floors, StatusStatement
+from transparency_log.status import Floor, Floors, StatusStatement
 from transparency_log.tile import (
     TILE_WIDTH,
     TilePath,
@@ -147,7 +147,7 @@ def status_statement(sequence: int = 0, log: str = ORIGIN, issued: int = NOW) ->
         issued=issued,
         releases=(bytes(range(4, 36)),),
         floors=Floors(
-            crl={bytes(range(5, 37)): 3},
+            crl={bytes(range(5, 37)): Floor(number=3, time=NOW - 9)},
             tcb_evaluation=17,
             minimum_tcb={"simulated": {"firmware": 1}},
         ),

@@ -81,7 +81,7 @@ def flipped_bit(client: OpenPCC) -> Refusal:
             policy=client.transport.config.policy,
             view=snapshot.view,
             consistency=None,
-            newest_crl={},
+            newest={},
         )
     except RefusedError as error:
         words = _failed(error.report)

@@ -23,7 +23,7 @@ BODY = rim_body(name="simulated-gpu", not_before=1, not_after=2, measurements={0
 
 
 def judge(signed: SignedRim, now: int = NOW) -> int:
-    return signed.authenticate(root=vendor().root_spki_sha256, now=now)
+    return signed.authenticate(anchors=[vendor().anchor], now=now)
 
 
 def test_accepts_the_vendors_rim():

@@ -1,0 +1,64 @@
+"""The roots that hardware vendors publish, pinned by digest. The README here says what each is.
+
+A pin is a fact, not a file: the certificate arrives with the evidence and counts only if both of
+its digests are these. A policy may pin one root of its own for a platform instead of the vendor's;
+what it then accepts is vouched for by no vendor, and every surface says SIMULATED.
+"""
+
+from attestation.certificates import Anchor
+from attestation.policy import AppraisalPolicy
+
+VENDOR_ROOTS: tuple[Anchor, ...] = (
+    Anchor(
+        platform="sev-snp",
+        name="ARK-Milan",
+        certificate_sha256=bytes.fromhex(
+            "69d063b45344d26a2e94e1f4210de49ef555308287d4c174445c95639a540bcd"
+        ),
+        spki_sha256=bytes.fromhex(
+            "9f056bee44377e29308cb5ffa895bdfb62d18881fa6bed8d6f075b0204089cb9"
+        ),
+    ),
+    Anchor(
+        platform="sev-snp",
+        name="ARK-Genoa",
+        certificate_sha256=bytes.fromhex(
+            "4c6598d19c18719c5dfd4a7d335f674e5bfe1d8f800cea2cf270c10d103db2f1"
+        ),
+        spki_sha256=bytes.fromhex(
+            "429a69c9422aa258ee4d8db5fcda9c6470ef15f8cd5a9cebd6cbc7d90b863831"
+        ),
+    ),
+    Anchor(
+        platform="sev-snp",
+        name="ARK-Turin",
+        certificate_sha256=bytes.fromhex(
+            "1f084161a44bb6d93778a904877d4819cafa5d05ef4193b2ded9dd9c73dd3f6a"
+        ),
+        spki_sha256=bytes.fromhex(
+            "4f125410563a2ab9a50356f9243f6fe0b6f73de98603f53f90339c70e9d7ad08"
+        ),
+    ),
+    Anchor(
+        platform="tdx",
+        name="Intel SGX Root CA",
+        certificate_sha256=bytes.fromhex(
+            "44a0196b2b99f889b8e149e95b807a350e7424964399e885a7cbb8ccfab674d3"
+        ),
+        spki_sha256=bytes.fromhex(
+            "a0af031289f5d5d4132f9186068a7fc13628633ba235777472e29b6b6c67a49e"
+        ),
+    ),
+)
+"""Every pinned vendor root."""
+
+
+def anchors_of(platform: str, policy: AppraisalPolicy) -> tuple[Anchor, ...]:
+    """Give the roots that count for a platform: the policy's own if it pins one, else the vendor's.
+
+    Empty where there is neither, and then no chain is accepted.
+    """
+    own = policy.roots.get(platform)
+    if own is not None:
+        return (Anchor(platform=platform, name="", certificate_sha256=None, spki_sha256=own),)
+    return tuple(anchor for anchor in VENDOR_ROOTS if anchor.platform == platform)
