@@ -138,20 +138,6 @@ class Policy:
     """Bits without a meaning in the known versions."""
 
 
-class PlatformInfo:
-    """Bits of the platform's settings. AMD 56860, "PLATFORM_INFO"."""
-
-    SMT_EN = 1 << 0
-    TSME_EN = 1 << 1
-    ECC_EN = 1 << 2
-    RAPL_DIS = 1 << 3
-    CIPHERTEXT_HIDING_EN = 1 << 4
-    ALIAS_CHECK_COMPLETE = 1 << 5
-    TIO_EN = 1 << 7
-    RESERVED = 2**64 - 2**8 + (1 << 6)
-    """Bits without a meaning in the known versions."""
-
-
 class SignerInfo:
     """Bits of the field that says which key signed. AMD 56860, "ATTESTATION_REPORT"."""
 

@@ -98,10 +98,18 @@ def components_of(report: Report, product: Product | None) -> Mapping[str, int]:
 
 
 def tcb_version(raw: bytes, components: Mapping[str, int]) -> dict[str, int]:
-    """Give a TCB version by component. Never compare one as a single number."""
+    """Give a TCB version by component."""
     return {name: raw[byte] for name, byte in components.items()}
 
 
-def reserved_tcb(raw: bytes, components: Mapping[str, int]) -> bytes:
-    """Give the bytes of a TCB version that belong to no component."""
-    return bytes(byte for at, byte in enumerate(raw) if at not in components.values())
+def read_tcb(name: str, raw: bytes, components: Mapping[str, int]) -> dict[str, int]:
+    """Give a TCB version by component, if that is all it holds.
+
+    Raises:
+        AppraisalError: a byte that belongs to no component is not zero.
+    """
+    found = tcb_version(raw, components)
+    # No byte is negative, so the sums are equal exactly if all others are zero.
+    if sum(raw) != sum(found.values()):
+        raise AppraisalError(name, expected=f"{name}: reserved bytes of zero", actual=raw.hex())
+    return found
