@@ -5,7 +5,7 @@ One line per failing case, a last line with the three counts, or with `--json` o
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -20,20 +20,25 @@ class Outcome(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One case of one set. `reason` is None for a passed case only."""
+    """One case of one set. `reason` is None for a passed case only.
+
+    `found` is what a case of evidence was found to be: further members of its JSON.
+    """
 
     set_name: str
     name: str
     outcome: Outcome
     reason: str | None = None
+    found: Mapping[str, object] | None = None
 
-    def as_json(self) -> dict[str, str | None]:
+    def as_json(self) -> dict[str, object]:
         """Give the members of the JSON output, in their order."""
         return {
             "set": self.set_name,
             "case": self.name,
             "outcome": self.outcome.value,
             "reason": self.reason,
+            **(self.found or {}),
         }
 
 

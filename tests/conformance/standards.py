@@ -13,9 +13,7 @@ needs it. The module gives `case_file(name) -> CaseFile | None`; `standard_cases
 what that is and holds the words checkers share. A standard whose module does not exist yet fails.
 """
 
-import argparse
 import importlib
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,13 +24,10 @@ ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT) not in sys.path:  # run as a program, from any folder
     sys.path.insert(0, str(ROOT))
 
-from tests.conformance.report import Case, Outcome, report  # noqa: E402
-from tests.conformance.standard_set import (  # noqa: E402
-    check_set,
-    describe,
-    no_checker,
-    unknown_standard,
-)
+from tests.conformance.program import main, run_sets  # noqa: E402
+from tests.conformance.report import Case  # noqa: E402
+from tests.conformance.set_folder import describe, failed  # noqa: E402
+from tests.conformance.standard_set import check_set, no_checker, unknown_standard  # noqa: E402
 
 CHECKERS = {
     "bhttp-rfc9292": "bhttp_rfc9292",
@@ -60,21 +55,7 @@ CHECKERS = {
 
 def run(directory: Path) -> Iterator[Case]:
     """Give the cases of every set of a standard at or below `directory`, in sorted order."""
-    for path in sorted(directory.rglob("INDEX.json")):
-        yield from _run_index(path)
-
-
-def _run_index(path: Path) -> Iterator[Case]:
-    folder = path.resolve().parent
-    try:
-        index = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError) as error:
-        yield _broken(folder, describe(error))
-        return
-    if not isinstance(index, dict) or not ({"standard", "kind"} & set(index)):
-        yield _broken(folder, "neither a kind nor a standard")
-    elif "standard" in index:
-        yield from _run_set(folder, index)
+    return run_sets(directory, "standard", _run_set)
 
 
 def _run_set(folder: Path, index: dict[str, Any]) -> Iterator[Case]:
@@ -85,7 +66,7 @@ def _run_set(folder: Path, index: dict[str, Any]) -> Iterator[Case]:
     try:
         checker = load_checker(CHECKERS[standard])
     except ImportError as error:
-        yield _broken(folder, describe(error))
+        yield failed(folder, "INDEX.json", describe(error))
         return
     if checker is None:
         yield no_checker(folder, standard)
@@ -104,18 +85,5 @@ def load_checker(module: str) -> ModuleType | None:
         return None
 
 
-def _broken(folder: Path, reason: str) -> Case:
-    return Case(set_name=folder.name, name="INDEX.json", outcome=Outcome.FAILED, reason=reason)
-
-
-def main() -> int:
-    """Read the command line, run, print."""
-    parser = argparse.ArgumentParser(description="run the vectors of published standards")
-    parser.add_argument("directory", type=Path, metavar="DIR")
-    parser.add_argument("--json", action="store_true", dest="as_json")
-    arguments = parser.parse_args()
-    return report(list(run(arguments.directory)), as_json=arguments.as_json)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main("run the vectors of published standards", run))
