@@ -74,6 +74,15 @@ MAY_BE_OPTIONAL = frozenset({"2.recency"})
 installation without a network may be unable to keep up; never a signature, never a list's serials.
 """
 
+OF_A_QUOTE = (
+    *(name for name in CHECKS if name.startswith("2.")),
+    *("8.debug", "8.migration", "8.guest", "9.platform", "9.tcb", "9.machine"),
+)
+"""The checks that a quote with its endorsements can show, without sections, release and log."""
+
+NOT_OF_A_BUNDLE = frozenset({"1.leaf", "5.clock", "5.consistency", "7.status", "7.fresh"})
+"""The checks that a bundle alone cannot show: they need the log or the directory."""
+
 Value = TypeVar("Value")
 
 

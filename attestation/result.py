@@ -4,10 +4,20 @@ The verdict is not stored: it follows from the checks, by the one rule of `check
 report says what was found; it is not itself a reason to trust anybody.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from attestation.checks import CHECKS, Check, Checks, Outcome, refusing
+from attestation.checks import (
+    CHECKS,
+    NOT_OF_A_BUNDLE,
+    OF_A_QUOTE,
+    ONLY_WHERE_ASKED,
+    Check,
+    Checks,
+    Outcome,
+    refusing,
+)
 from attestation.errors import MalformedEvidenceError
 from attestation.evidence import PLATFORMS, SIMULATED_PLATFORMS
 from attestation.policy import MACHINE_SIZES
@@ -37,6 +47,14 @@ class Scope(StrEnum):
     """A bundle alone: not its place in a directory, nor whether its release is still listed."""
     PARTS = "parts"
     """A quote with its endorsements: steps 2, 8 and 9 as far as these show."""
+
+
+OUTSIDE: Mapping[Scope, frozenset[str]] = {
+    Scope.NODE: frozenset(),
+    Scope.BUNDLE: NOT_OF_A_BUNDLE,
+    Scope.PARTS: frozenset(CHECKS) - frozenset(OF_A_QUOTE),
+}
+"""What each scope does not judge."""
 
 
 class Verdict(StrEnum):
@@ -79,8 +97,14 @@ class Report:
 
     @property
     def failed(self) -> tuple[Check, ...]:
-        """Give every check that refuses, failures before what could not be judged."""
-        return refusing(self.checks, CHECKS)
+        """Give every check that refuses, failures before what could not be judged.
+
+        A report that was read says of each check whether it was required; only for those that may
+        be without a test, or lie outside the scope, is that believed.
+        """
+        free = ONLY_WHERE_ASKED | OUTSIDE[self.scope]
+        judged = (one if one.id in free else _required(one) for one in self.checks)
+        return refusing(judged, CHECKS)
 
     @property
     def verdict(self) -> Verdict:
@@ -114,6 +138,10 @@ class Report:
             return _read(parse_object(data, limit=MAX_REPORT, name="report"))
         except StrictJSONError as error:
             raise MalformedEvidenceError(str(error)) from error
+
+
+def _required(check: Check) -> Check:
+    return replace(check, required=True) if check.outcome is Outcome.SKIP else check
 
 
 def _check_json(check: Check) -> dict[str, object]:

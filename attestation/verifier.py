@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 
 from attestation import appraise
 from attestation.binding import device_nonce, evidence_binding
-from attestation.checks import CHECKS, Check, Checks, given, refusing
+from attestation.checks import CHECKS, OF_A_QUOTE, Check, Checks, given, refusing
 from attestation.claims import Context, Ground, Platform, QuoteAppraisal, QuoteClaims
 from attestation.devices import DevicesAppraisal, appraise_devices
 from attestation.evidence import (
@@ -53,12 +53,6 @@ STEPS = ("2.", "3.", "4.", "6.", "8.", "9.")
 
 JUDGED = tuple(name for name in CHECKS if name.startswith(STEPS) and name != "9.suite")
 """The checks an acceptance needs; sealing suites are openpcc.trust's to know."""
-
-OF_A_QUOTE = (
-    *(name for name in CHECKS if name.startswith("2.")),
-    *("8.debug", "8.migration", "8.guest", "9.platform", "9.tcb", "9.machine"),
-)
-"""The checks that a quote with its endorsements can show, without sections and release."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,10 +29,11 @@ from openpcc.errors import (
     RefusedError,
     UnknownModelError,
 )
+from openpcc.log_checks import CLOCK_TOLERANCE
 from openpcc.lookup import Judgement, Lookup, Snapshot
 from openpcc.protocol.ohttp import KeyConfig
 from openpcc.state import StateFile
-from openpcc.trust import CLOCK_TOLERANCE, TrustedNode
+from openpcc.trust import TrustedNode
 
 STALE_CODES = frozenset({"unknown-key", "expired", "ohttp-key"})
 """Gateway codes that say: what this client knows may be out of date. It looks again before the next

@@ -11,7 +11,7 @@ What a gateway could try, and what answers it:
 
 from dataclasses import dataclass
 
-from openpcc import state, trust
+from openpcc import log_checks, state
 from openpcc.config import ClientPolicy
 from openpcc.directory import Hint
 from openpcc.errors import ConfigurationError, DirectoryError
@@ -91,7 +91,7 @@ class RecordReader:
         witnessed = max(known.witnessed, newest.time)
         if newest.time < max(now, known.witnessed) - CHECKPOINT_AGE:
             raise DirectoryError("stale", "the log's checkpoint is older than two windows")
-        if now < witnessed - trust.CLOCK_TOLERANCE:
+        if now < witnessed - log_checks.CLOCK_TOLERANCE:
             behind = witnessed - now
             raise DirectoryError(
                 "stale", f"check 5.clock: the local clock is {behind} s behind the witnesses"
@@ -199,5 +199,5 @@ def _require_current(service: Service, now: int) -> None:
     """Check the validity of the newest entry: two windows at most, and now within them."""
     if service.not_after - service.not_before > 2 * messages.WINDOW:
         raise DirectoryError("unavailable", "the service entry is valid for more than two windows")
-    if not service.not_before - trust.CLOCK_TOLERANCE <= now < service.not_after:
+    if not service.not_before - log_checks.CLOCK_TOLERANCE <= now < service.not_after:
         raise DirectoryError("stale", "the newest service entry is not valid now")

@@ -6,9 +6,9 @@ The argument, as in DESIGN 5; the same numbers stand in docs, errors and reports
 2. authenticate   quote, vendor chain to a pinned root, revocation, TCB       attestation.verifier
 3. bind           report data is the digest of the sections                   attestation.verifier
 4. epoch          keys are current, and stay so long enough                   attestation.verifier
-5. beacon         the quote is not older than a witnessed checkpoint          here
+5. beacon         the quote is not older than a witnessed checkpoint          openpcc.log_checks
 6. devices        every device is authentic, fresh and as its RIM says        attestation.verifier
-7. release        signed, logged, witnessed, listed in a fresh status         here
+7. release        signed, logged, witnessed, listed in a fresh status         openpcc.log_checks
 8. measure        launch measurement and event log are the release's          attestation.verifier
 9. policy         platforms, TCB, machine, model; suite (here)                attestation.verifier
 
@@ -16,43 +16,34 @@ Only then `TrustedNode`. Pure: bytes, facts and `now` come in; a node or a repor
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 
 from attestation import verifier
 from attestation.binding import evidence_binding
 from attestation.checks import Checks
 from attestation.errors import AppraisalError
 from attestation.evidence import EvidenceBundle, FreshnessSection, KeysSection, SoftwareSection
-from attestation.policy import Floors, Mark, NewestAccepted
-from attestation.reference_values import ReferenceValues
+from attestation.policy import Mark, NewestAccepted
 from attestation.result import UNKNOWN_PLATFORM, Report
 from attestation.verifier import Appraisal
 from openpcc.config import ClientPolicy
 from openpcc.errors import DirectoryError, RefusedError
+from openpcc.log_checks import (
+    STATUS_AGE,
+    Known,
+    floors_of,
+    ground,
+    judge_beacon,
+    judge_release,
+    reference_values,
+)
 from openpcc.protocol import sealing
 from openpcc.protocol.errors import ProtocolError
 from openpcc.protocol.messages import DirectoryLeaf, machine_digest
-from transparency_log import merkle
-from transparency_log.entry import Release, Status, verify_release
-from transparency_log.errors import LogError
-from transparency_log.proof import UnverifiedProof, parse_proof
-from transparency_log.witness_policy import WitnessedCheckpoint, verify_checkpoint
-
-Value = TypeVar("Value")
-
-CLOCK_TOLERANCE = 300
-"""Seconds the local clock may be behind the newest witnessed time, or a time ahead of the clock."""
-
-BEACON_TOLERANCE = 600
-"""Seconds between the beacon's witnessed time and the epoch's not_before."""
-
-STATUS_AGE = 7200
-"""Seconds a status entry counts; status signers publish at least hourly."""
-
-EPOCH_MARGIN = 120
-"""Seconds before not_after at which clients stop using an epoch's keys."""
+from openpcc.suites import choose_suite
+from transparency_log.entry import Release, Status
+from transparency_log.witness_policy import WitnessedCheckpoint
 
 REQUEST_LIFE = 120
 """Seconds a sealed request lives, before rounding up to a whole minute."""
@@ -137,20 +128,25 @@ def establish(
             )
         )
     keys, software = KeysSection.parse(bundle.keys), SoftwareSection.parse(bundle.software)
-    _beacon(checks, bundle, keys, now=now, policy=policy, view=view, proof=consistency)  # 5
-    release = _release(checks, bundle, software, now=judged, policy=policy, view=view)  # 7
+    known = Known(checkpoint=view.newest.checkpoint, witnessed=view.witnessed)
+    judge_beacon(  # 5
+        checks, bundle, keys, now=now, policy=policy, known=known, proof=consistency
+    )
+    release = judge_release(  # 7
+        checks, bundle, software, now=judged, policy=policy, status=view.status
+    )
     appraisal = verifier.verify(  # 2, 3, 4, 6, 8, 9
         bundle,
         now=judged,
         policy=policy.attestation,
-        reference_values=_reference_values(release, bundle.platform),
-        floors=_floors(view.status),
+        reference_values=reference_values(release, bundle.platform),
+        floors=floors_of(view.status),
         newest=NewestAccepted(marks=newest),
     )
     checks.extend(appraisal.checks)
-    is_leaf = _ground(lambda: _is_of_leaf(bundle, keys, appraisal.machine, leaf))
+    is_leaf = ground(lambda: _is_of_leaf(bundle, keys, appraisal.machine, leaf))
     checks.run("1.leaf", is_leaf, needs=["2.signature"])
-    key = checks.run("9.suite", _ground(lambda: _suite(keys, policy)))
+    key = checks.run("9.suite", ground(lambda: choose_suite(keys, policy)))
     report = _report(
         checks, bundle, software, appraisal, release, at=judged, policy=policy, view=view
     )
@@ -223,153 +219,10 @@ def _is_of_leaf(
         node_key_ids=tuple(sealing.NodeKey.parse(config).id for config in keys.hpke),
         machine=machine_digest(machine),
     )
-    _require("leaf", expected=leaf.leaf_hash().hex(), actual=found.leaf_hash().hex())
-
-
-def _beacon(
-    checks: Checks,
-    bundle: EvidenceBundle,
-    keys: KeysSection,
-    *,
-    now: int,
-    policy: ClientPolicy,
-    view: LogView,
-    proof: Sequence[bytes] | None,
-) -> None:
-    """Step 5: the quote cannot be older than the checkpoint it carries."""
-    judged = max(now, view.witnessed)
-    checkpoint = FreshnessSection.parse(bundle.freshness).checkpoint
-    checks.run("5.clock", lambda: _at_least("clock", now, view.witnessed - CLOCK_TOLERANCE))
-    beacon = checks.run("5.beacon", _ground(lambda: verify_checkpoint(checkpoint, policy.log)))
-    if beacon is None:
-        for name in ("5.age", "5.order", "5.consistency"):
-            checks.skip(name, "5.beacon did not pass")
-        return
-    longest = policy.attestation.maximum_epoch + BEACON_TOLERANCE
-    checks.run(
-        "5.age", lambda: _within("beacon", beacon.time, judged - longest, judged + CLOCK_TOLERANCE)
-    )
-    start = keys.not_before
-    checks.run(
-        "5.order",
-        lambda: _within("beacon", beacon.time, start - BEACON_TOLERANCE, start + BEACON_TOLERANCE),
-    )
-    if proof is None:
-        checks.skip("5.consistency", "no consistency proof at hand")
-        return
-    known = view.newest.checkpoint
-    checks.run(
-        "5.consistency",
-        _ground(
-            lambda: merkle.verify_consistency(
-                old_size=beacon.checkpoint.size,
-                old_root=beacon.checkpoint.root,
-                size=known.size,
-                root=known.root,
-                proof=proof,
-            )
-        ),
-    )
-
-
-def _release(
-    checks: Checks,
-    bundle: EvidenceBundle,
-    software: SoftwareSection,
-    *,
-    now: int,
-    policy: ClientPolicy,
-    view: LogView,
-) -> Release | None:
-    """Step 7: the software the node names is a release that counts today. None: it is not."""
-    proof = checks.run("7.signers", _ground(lambda: _release_proof(bundle, software, policy)))
-    checks.run("7.status", lambda: _listed(software.release, view.status))
-    issued = view.status.issued
-    checks.run(
-        "7.fresh", lambda: _within("issued", issued, now - STATUS_AGE, now + CLOCK_TOLERANCE)
-    )
-    checks.not_asked("7.provenance", "the policy does not ask for it")
-    if proof is None:
-        for name in ("7.inclusion", "7.witnesses", "7.expiry"):
-            checks.skip(name, "7.signers did not pass")
-        return None
-    release, logged = proof
-    witnessed = checks.run(
-        "7.witnesses", _ground(lambda: verify_checkpoint(logged.checkpoint, policy.log))
-    )
-    if witnessed is None:
-        checks.skip("7.inclusion", "7.witnesses did not pass")
-    else:
-        checks.run("7.inclusion", _ground(lambda: _included(release, logged, witnessed)))
-    checks.run("7.expiry", lambda: _at_least("expires", release.expires, now + 1))
-    passed = all(checks.passed(f"7.{name}") for name in ("inclusion", "status", "fresh", "expiry"))
-    return release if passed else None
-
-
-def _release_proof(
-    bundle: EvidenceBundle, software: SoftwareSection, policy: ClientPolicy
-) -> tuple[Release, UnverifiedProof]:
-    """Find the stapled release entry, and check who signed it; its place in the log comes next."""
-    for stapled in bundle.endorsements:
-        if stapled.type != "log-entry":
-            continue
-        proof = parse_proof(stapled.data)
-        if proof.extra is not None and merkle.leaf_hash(proof.extra) == software.release:
-            return verify_release(proof.extra, policy.release_signers), proof
-    raise AppraisalError("release", expected=software.release.hex(), actual="no such entry stapled")
-
-
-def _included(release: Release, proof: UnverifiedProof, witnessed: WitnessedCheckpoint) -> None:
-    merkle.verify_inclusion(
-        index=proof.index,
-        size=witnessed.checkpoint.size,
-        leaf=release.leaf_hash,
-        proof=proof.hashes,
-        root=witnessed.checkpoint.root,
-    )
-
-
-def _listed(release: bytes, status: Status) -> None:
-    if release not in status.releases:
+    if found != leaf:
         raise AppraisalError(
-            "release", expected=f"one of {len(status.releases)} listed", actual=release.hex()
+            "leaf", expected=leaf.leaf_hash().hex(), actual=found.leaf_hash().hex()
         )
-
-
-def _reference_values(release: Release | None, platform: str) -> ReferenceValues | None:
-    """Give what the release says of this platform; None: nothing may be compared, so it refuses."""
-    found = None if release is None else release.platforms.get(platform)
-    if release is None or found is None:
-        return None
-    return ReferenceValues(
-        measurement=found.measurement,
-        registers=found.registers,
-        device_count=found.devices.count,
-        device_kinds=found.devices.kinds,
-        models={model.name: model.digest for model in release.models},
-    )
-
-
-def _floors(status: Status) -> Floors:
-    floors = status.floors
-    return Floors(
-        crl={issuer: Mark(number=one.number, time=one.time) for issuer, one in floors.crl.items()},
-        tcb_evaluation=floors.tcb_evaluation,
-        minimum_tcb=floors.minimum_tcb,
-    )
-
-
-def _suite(keys: KeysSection, policy: ClientPolicy) -> sealing.NodeKey:
-    """Take the first key the policy allows, in the node's order."""
-    offered = [sealing.NodeKey.parse(config) for config in keys.hpke]
-    for key in offered:
-        if key.kem_id in policy.kems:
-            return key
-    raise AppraisalError(
-        "suite",
-        expected=", ".join(f"{kem:#06x}" for kem in policy.kems),
-        actual=", ".join(f"{key.kem_id:#06x}" for key in offered),
-    )
 
 
 def _report(
@@ -396,30 +249,3 @@ def _report(
         simulated=policy.attestation.simulated,
     )
     return replace(report, expires=None) if report.failed else report
-
-
-def _require(claim: str, *, expected: str, actual: str) -> None:
-    if expected != actual:
-        raise AppraisalError(claim, expected=expected, actual=actual)
-
-
-def _at_least(claim: str, value: int, low: int) -> None:
-    if value < low:
-        raise AppraisalError(claim, expected=f"at least {low}", actual=str(value))
-
-
-def _within(claim: str, value: int, low: int, high: int) -> None:
-    if not low <= value <= high:
-        raise AppraisalError(claim, expected=f"{low} to {high}", actual=str(value))
-
-
-def _ground(test: Callable[[], Value]) -> Callable[[], Value]:
-    """Let a test of the log's or the protocol's refuse as a check does: their errors are others."""
-
-    def run() -> Value:
-        try:
-            return test()
-        except (LogError, ProtocolError) as error:
-            raise AppraisalError("proof", expected="a valid one", actual=str(error)) from error
-
-    return run

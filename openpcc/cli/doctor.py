@@ -16,8 +16,8 @@ from openpcc.cli.installation import Finding, Outcome, examine, failed, inform, 
 from openpcc.config import NAME_ANOTHER, ClientConfig, default_path
 from openpcc.decision import Decision, duration, require_trusted
 from openpcc.errors import ConfigurationError, GatewayError, OpenPCCError, TransportError
+from openpcc.log_checks import CLOCK_TOLERANCE
 from openpcc.nodes import NodeBook
-from openpcc.trust import CLOCK_TOLERANCE
 
 LATER = (
     ("5.relay", "the relay answers with the gateway's keys"),

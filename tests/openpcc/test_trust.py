@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from attestation.checks import CHECKS, Outcome
-from openpcc import trust
+from openpcc import log_checks, trust
 from openpcc.errors import DirectoryError, RefusedError
 from openpcc.protocol import hpke
 from openpcc.protocol.sealing import NodePrivateKey
@@ -41,7 +41,7 @@ def test_trust_ends_with_the_first_thing_it_rests_on(world: World):
     assert world.establish().expires == world.not_after - 120
     issued = NOW - 60
     world.not_after = NOW + 80000
-    assert world.establish().expires == issued + trust.STATUS_AGE
+    assert world.establish().expires == issued + log_checks.STATUS_AGE
 
 
 def test_bytes_that_are_no_bundle_are_refused_at_the_first_step(world: World):
@@ -89,9 +89,14 @@ def test_a_beacon_far_from_the_epochs_begin_is_refused(world: World):
 
 
 def test_a_beacon_without_a_proof_is_refused_as_skipped(world: World):
+    world.beacon = world.log.note(size=1, times=(NOW - 90, NOW - 90))
     with pytest.raises(RefusedError) as caught:
         world.establish(consistency=None)
     assert [check.id for check in caught.value.report.failed] == ["5.consistency"]
+
+
+def test_the_very_tree_this_client_knows_needs_no_proof(world: World):
+    assert world.establish(consistency=None).expires
 
 
 def test_a_beacon_of_another_history_is_refused(world: World):

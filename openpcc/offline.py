@@ -1,0 +1,124 @@
+"""Evidence judged by itself, without a service and without a network: for auditors and archives.
+
+The argument of DESIGN 5 as far as the bytes at hand carry it. What only the log can say (whether
+the release is still listed, whether the directory names this leaf) is out of scope and stands in
+the report as such; nothing can be sealed on the ground of what is found here.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from attestation import verifier
+from attestation.checks import CHECKS, OF_A_QUOTE, Checks
+from attestation.evidence import EvidenceBundle, KeysSection, SoftwareSection
+from attestation.parts import Parts
+from attestation.policy import AppraisalPolicy
+from attestation.result import UNKNOWN_PLATFORM, Report, Scope
+from attestation.verifier import Appraisal
+from openpcc.config import ClientPolicy
+from openpcc.log_checks import (
+    ALONE,
+    Known,
+    ground,
+    judge_beacon,
+    judge_release,
+    reference_values,
+)
+from openpcc.suites import choose_suite
+from transparency_log.entry import Release
+
+OF_A_BUNDLE = "a quote with its endorsements does not show it"
+"""Why a check is out of scope where there is no bundle."""
+
+
+def judge_bundle(
+    data: bytes,
+    *,
+    now: int,
+    policy: ClientPolicy,
+    known: Known | None = None,
+    consistency: Sequence[bytes] | None = None,
+) -> Report:
+    """Judge an evidence bundle alone; raises nothing, every finding is in the report.
+
+    Args:
+        data: the bundle.
+        now: the time to judge at, Unix seconds.
+        policy: whom this relying party believes.
+        known: a witnessed checkpoint to hold the beacon against; None: that is out of scope.
+        consistency: proof that beacon and known checkpoint are one history; needed unless they are
+            of one size.
+    """
+    checks = Checks(optional=policy.attestation.optional, required=policy.attestation.required)
+    bundle = verifier.parse(data, checks)
+    if bundle is None:
+        return Report(
+            platform=UNKNOWN_PLATFORM,
+            at=now,
+            checks=checks.done(),
+            scope=Scope.BUNDLE,
+            simulated=policy.attestation.simulated,
+        )
+    keys, software = KeysSection.parse(bundle.keys), SoftwareSection.parse(bundle.software)
+    checks.out_of_scope("1.leaf", ALONE)
+    judge_beacon(checks, bundle, keys, now=now, policy=policy, known=known, proof=consistency)
+    release = judge_release(checks, bundle, software, now=now, policy=policy, status=None)
+    appraisal = verifier.verify(
+        bundle,
+        now=now,
+        policy=policy.attestation,
+        reference_values=reference_values(release, bundle.platform),
+    )
+    checks.extend(appraisal.checks)
+    checks.run("9.suite", ground(lambda: choose_suite(keys, policy)))
+    return _bundle_report(bundle, checks, appraisal, release, now=now, policy=policy)
+
+
+def judge_parts(parts: Parts, *, now: int, policy: AppraisalPolicy) -> Report:
+    """Judge a quote with its endorsements; raises nothing, every finding is in the report.
+
+    Args:
+        parts: see `attestation.parts.read_parts`.
+        now: the time to judge at, Unix seconds.
+        policy: which evidence is accepted.
+    """
+    checks = Checks()
+    appraisal = verifier.verify_parts(
+        parts.platform, parts.quote, parts.endorsements, now=now, policy=policy
+    )
+    checks.extend(appraisal.checks)
+    for name in CHECKS:
+        if name not in OF_A_QUOTE:
+            checks.out_of_scope(name, OF_A_BUNDLE)
+    return Report(
+        platform=parts.platform,
+        at=now,
+        checks=checks.done(),
+        scope=Scope.PARTS,
+        simulated=policy.simulated,
+        expires=appraisal.expires,
+        machine=appraisal.machine,
+    )
+
+
+def _bundle_report(
+    bundle: EvidenceBundle,
+    checks: Checks,
+    appraisal: Appraisal,
+    release: Release | None,
+    *,
+    now: int,
+    policy: ClientPolicy,
+) -> Report:
+    found = Report(
+        platform=bundle.platform,
+        at=now,
+        checks=checks.done(),
+        scope=Scope.BUNDLE,
+        simulated=policy.attestation.simulated,
+        machine=appraisal.machine,
+        release=SoftwareSection.parse(bundle.software).release,
+    )
+    if found.failed or appraisal.expires is None or release is None:
+        return found
+    return replace(found, expires=min(appraisal.expires, release.expires))
