@@ -5,6 +5,7 @@
     amd.report(chip, version=5, vmpl=1)               a report it signs
     amd.report(chip, after={0x330: b"x"})             the same, changed after signing
     amd.endorsements(chip, crls=(amd.crl(revoked=(amd.ask.serial,)),))
+    amd.appraise(report, endorsements)                step 2, under a policy that pins this root
 
 CA keys are made once per process and shared by the product lines; what tells the lines apart, here
 as at AMD, is the names that the root signed.
@@ -23,7 +24,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from attestation.checks import Checks
+from attestation.claims import Context, QuoteAppraisal
 from attestation.evidence import Endorsement
+from attestation.policy import AppraisalPolicy, Floors, NewestAccepted
+from attestation.sev_snp.authenticate import authenticate
 from attestation.sev_snp.evidence import REPORT_SIZE, SIGNED_SIZE, Policy, Report
 from attestation.sev_snp.product import COMPONENTS, TURIN_COMPONENTS
 
@@ -123,8 +128,9 @@ class Amd:
         """Make a CA; `changes` are those of `certificate`."""
         private = rsa_key(key)
         self_signed = Authority(name=name, key=private, der=b"", serial=serial, spki_sha256=b"")
-        options = {"ca_path_length": None if by is None else 0, "crl_sign": by is None, **changes}
-        der = certificate(name, private, by=by or self_signed, serial=serial, is_ca=True, **options)
+        usual = {"is_ca": True, "ca_path_length": 0 if by else None, "crl_sign": by is None}
+        options = {**usual, **changes}
+        der = certificate(name, private, by=by or self_signed, serial=serial, **options)
         return replace(self_signed, der=der, spki_sha256=spki_sha256(private))
 
     def vcek(self, name: str = "chip", **changes) -> Leaf:
@@ -293,6 +299,33 @@ class Amd:
             *(Endorsement(type="x509-crl", data=one) for one in lists),
         )
 
+    def policy(self, **changes) -> AppraisalPolicy:
+        """Give a policy that accepts this vendor's machines."""
+        table: dict[str, object] = {
+            "platforms": ("sev-snp",),
+            "roots": {"sev-snp": self.root_spki_sha256},
+        }
+        return AppraisalPolicy(**{**table, **changes})
+
+    def context(self, endorsements: tuple[Endorsement, ...], **changes) -> Context:
+        """Give what step 2 judges against; `now`, `policy`, `floors`, `newest` can be changed."""
+        usual: dict[str, object] = {
+            "now": NOW,
+            "policy": self.policy(),
+            "floors": Floors(),
+            "newest": NewestAccepted(),
+        }
+        return Context(endorsements=endorsements, **{**usual, **changes})
+
+    def appraise(
+        self, quote: bytes, endorsements: tuple[Endorsement, ...], **changes
+    ) -> tuple[QuoteAppraisal, dict[str, str]]:
+        """Judge step 2; give what it found, and the outcome of every check by its id."""
+        context = self.context(endorsements, **changes)
+        checks = Checks(optional=context.policy.optional)
+        appraisal = authenticate(quote, context, checks)
+        return appraisal, {one.id: str(one.outcome) for one in checks.done()}
+
 
 def certificate(
     name: str,
@@ -307,6 +340,7 @@ def certificate(
     not_after: int = NOW + 365 * DAY,
     extensions: Mapping[str, bytes] | None = None,
     signer: rsa.RSAPrivateKey | None = None,
+    critical: tuple[str, ...] = (),
 ) -> bytes:
     """Sign a certificate, DER. `signer` is a key other than the issuer's."""
     builder = (
@@ -324,7 +358,7 @@ def certificate(
         builder = builder.add_extension(usage(crl_sign=crl_sign), critical=True)
     for oid, value in (extensions or {}).items():
         unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), value)
-        builder = builder.add_extension(unknown, critical=False)
+        builder = builder.add_extension(unknown, critical=oid in critical)
     made = builder.sign(signer or by.key, hashes.SHA384(), rsa_padding=PSS)
     if serial:
         return made.public_bytes(Encoding.DER)
