@@ -33,7 +33,9 @@ from attestation.evidence import (
 )
 from attestation.policy import AppraisalPolicy, Floors, Mark, NewestAccepted
 from attestation.reference_values import ReferenceValues
+from attestation.sev_snp import authenticate as sev_snp
 from attestation.simulated import authenticate as simulated
+from attestation.tdx import authenticate as tdx
 
 __all__ = [
     "Appraisal",
@@ -45,7 +47,11 @@ __all__ = [
     "verify_parts",
 ]
 
-PLATFORMS: Mapping[str, Platform] = {"simulated": simulated}
+PLATFORMS: Mapping[str, Platform] = {
+    "sev-snp": sev_snp,
+    "tdx": tdx,
+    "simulated": simulated,
+}
 """The platforms this version can verify; others are refused by name."""
 
 STEPS = ("2.", "3.", "4.", "6.", "8.", "9.")

@@ -46,7 +46,7 @@ VERSION_TAG = 0xA0
 
 _PEM = re.compile(
     rb"[\r\n]*-----BEGIN CERTIFICATE-----\r?\n"
-    rb"([A-Za-z0-9+/=\r\n]+)\n"
+    rb"([A-Za-z0-9+/=\r\n]+?)\r?\n"
     rb"-----END CERTIFICATE-----[\r\n]*"
 )
 
