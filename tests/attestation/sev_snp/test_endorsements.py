@@ -208,6 +208,14 @@ def test_the_report_decides_which_byte_a_component_is(version: int):
         check_tcb(fitting(MILAN, CHIP, version), read(turin))
 
 
+@pytest.mark.parametrize("name", ["SEV-NONE", "NONE", "SEV-2", "2", ""])
+def test_only_chips_and_hosts_sign(name: str):
+    leaf = replace(READ, name=name)
+    for signing_key in (2, 7):
+        with pytest.raises(AppraisalError, match="kind"):
+            check_leaf_kind(MILAN.fields(CHIP, signer_info=signing_key << 2), leaf)
+
+
 @pytest.mark.parametrize("product", PRODUCTS)
 def test_roles_name_their_product_line(product: str):
     amd = LINES[product]
