@@ -6,6 +6,7 @@ import pytest
 
 from attestation.checks import (
     CHECKS,
+    MAY_BE_OPTIONAL,
     ONLY_WHERE_ASKED,
     Check,
     Checks,
@@ -83,6 +84,36 @@ def test_only_some_checks_may_be_skipped_without_refusing():
             with pytest.raises(ValueError, match=name):
                 checks.not_asked(name, "nobody asked")
     assert not [one for one in checks.done() if one.refuses]
+
+
+def test_an_optional_check_may_fail_and_no_other():
+    checks = Checks(optional=MAY_BE_OPTIONAL)
+    for name in CHECKS:
+        checks.run(name, failing)
+    assert {one.id for one in checks.done() if not one.refuses} == MAY_BE_OPTIONAL
+    assert all(one.outcome is Outcome.FAIL for one in checks.done())
+
+
+def test_a_required_check_must_find_something_to_test():
+    checks = Checks(required=frozenset({"6.authentic"}))
+    for name in ONLY_WHERE_ASKED:
+        checks.not_asked(name, "there is nothing")
+    assert [one.id for one in checks.done() if one.refuses] == ["6.authentic"]
+
+
+def test_what_is_out_of_scope_is_told_and_does_not_refuse():
+    checks = Checks()
+    checks.out_of_scope("7.status", "needs the log")
+    assert checks.done()[0].outcome is Outcome.SKIP
+    assert not checks.done()[0].refuses
+
+
+@pytest.mark.parametrize(
+    ("optional", "required"), [({"8.debug"}, set()), (set(), {"8.debug"}), (set(), {"2.recency"})]
+)
+def test_a_policy_decides_about_no_other_check(optional: set[str], required: set[str]):
+    with pytest.raises(ValueError, match="policy decides"):
+        Checks(optional=frozenset(optional), required=frozenset(required))
 
 
 def test_a_check_cannot_be_run_twice_or_invented():

@@ -16,6 +16,7 @@ platforms = ["simulated"]
 maximum_epoch = 3600
 machines = ["{"ab" * 32}"]
 models = ["{"cd" * 32}"]
+tcb_statuses = ["UpToDate", "SWHardeningNeeded"]
 
 [roots]
 simulated = "{ROOT}"
@@ -27,6 +28,10 @@ collateral = 30
 
 [minimum_tcb.simulated]
 firmware = 1
+
+[checks]
+optional = ["2.recency"]
+required = ["6.authentic", "7.provenance"]
 """
 
 
@@ -38,7 +43,10 @@ def test_reads_every_key():
         models=frozenset({b"\xcd" * 32}),
         roots={"simulated": b"\x48" * 32},
         ages=Ages(crl=10, ocsp=20, collateral=30),
+        tcb_statuses=frozenset({"UpToDate", "SWHardeningNeeded"}),
         minimum_tcb={"simulated": {"firmware": 1}},
+        optional=frozenset({"2.recency"}),
+        required=frozenset({"6.authentic", "7.provenance"}),
     )
 
 
@@ -49,6 +57,29 @@ def test_what_is_left_out_has_the_documented_default():
     assert policy.machines is None
     assert policy.models is None
     assert policy.simulated
+    assert policy.tcb_statuses == {"UpToDate"}
+    assert policy.optional == policy.required == frozenset()
+
+
+@pytest.mark.parametrize("size", [16, 32, 64])
+def test_a_machine_id_has_a_length_that_some_platform_gives(size: int):
+    listed = AppraisalPolicy.parse({**VALID, "machines": ["ab" * size]}).machines
+    assert listed == {b"\xab" * size}
+
+
+def test_a_root_of_ones_own_replaces_the_vendors_for_every_platform():
+    own = {"platforms": ["sev-snp", "tdx"], "roots": {"sev-snp": ROOT, "tdx": ROOT}}
+    assert AppraisalPolicy.parse(own).simulated
+    with pytest.raises(PolicyError, match=r"roots\.tdx"):
+        AppraisalPolicy.parse({**own, "roots": {"sev-snp": ROOT}})
+
+
+@pytest.mark.parametrize(
+    "check", ["2.signature", "2.chain", "2.revocation", "2.tcb", "2.floors", "8.debug", "7.fresh"]
+)
+def test_no_policy_makes_what_matters_optional(check: str):
+    with pytest.raises(PolicyError, match=r"checks\.optional"):
+        AppraisalPolicy.parse({**VALID, "checks": {"optional": [check]}})
 
 
 def test_a_policy_for_real_machines_pins_no_root():
@@ -76,6 +107,13 @@ def test_simulated_stands_alone_however_the_policy_is_made():
         ({"platforms": ["sgx"]}, "attestation.platforms"),
         ({"platforms": "simulated"}, "attestation.platforms"),
         ({"platforms": [1]}, "attestation.platforms"),
+        ({"tcb_statuses": ["Revoked"]}, "attestation.tcb_statuses"),
+        ({"tcb_statuses": "UpToDate"}, "attestation.tcb_statuses"),
+        ({"checks": {"required": ["8.debug"]}}, "attestation.checks.required"),
+        ({"checks": {"optional": ["10.luck"]}}, "attestation.checks.optional"),
+        ({"checks": {"skip": []}}, "attestation.checks.skip"),
+        ({"checks": ["2.recency"]}, "attestation.checks"),
+        ({"machines": ["ab" * 20]}, "attestation.machines"),
         ({"maximum_epoch": 0}, "attestation.maximum_epoch"),
         ({"maximum_epoch": 86401}, "attestation.maximum_epoch"),
         ({"maximum_epoch": True}, "attestation.maximum_epoch"),
