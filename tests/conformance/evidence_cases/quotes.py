@@ -79,14 +79,15 @@ def examine(kind: QuoteKind[Subject], material: Material) -> Found:
             raise ContradictionError("malformed, yet 2.signature passed") from error
         return Found(verdict=INVALID, malformed=str(error), refused_by=refused_by)
     inputs = kind.inputs(subject, material)
-    verdict = _verdict(kind, inputs, checks)
+    held = {
+        name: _holds(name, rule, subject, checks) if rule.needs <= inputs else None
+        for name, rule in kind.rules.items()
+    }
+    verdict = _verdict(kind, inputs, checks, held)
     return Found(
         verdict=verdict,
         fields=kind.fields(subject),
-        checks={
-            name: _holds(name, rule, subject, checks) if rule.needs <= inputs else None
-            for name, rule in kind.rules.items()
-        },
+        checks=held,
         refused_by=refused_by,
         results=kind.results(subject) if verdict == VALID else {},
     )
@@ -167,9 +168,16 @@ def _pin(platform: str, material: Material) -> bytes | None:
 
 
 def _verdict(
-    kind: QuoteKind[Subject], inputs: frozenset[str], checks: Mapping[str, Outcome]
+    kind: QuoteKind[Subject],
+    inputs: frozenset[str],
+    checks: Mapping[str, Outcome],
+    held: Mapping[str, bool | None],
 ) -> str:
+    """Give the verdict; where a check lacks an input, a rule of it that is broken still counts."""
     applicable = {name for name, needs in kind.authenticity.items() if needs <= inputs}
+    broken = {rule.check for name, rule in kind.rules.items() if held[name] is False}
+    if broken.intersection(kind.authenticity):
+        return INVALID
     if any(checks.get(name) is not Outcome.PASS for name in applicable):
         return INVALID
     return VALID if {"2.signature", "2.chain"} <= applicable else UNKNOWN

@@ -164,7 +164,7 @@ KIND = QuoteKind(
     authenticity={
         "2.signature": LEAF,
         "2.chain": CHAIN,
-        "2.identity": LEAF,
+        "2.identity": CHAIN,
         "2.revocation": CHAIN | LIST,
     },
     rules=RULES,
