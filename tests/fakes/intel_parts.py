@@ -186,14 +186,15 @@ def sgx_extension(
     ppid: bytes = PPID,
     components: Sequence[int] = COMPONENTS,
     pcesvn: int = PCESVN,
-    cpusvn: bytes = bytes(COMPONENTS),
+    cpusvn: bytes | None = None,
     pce_id: bytes = bytes(2),
     fmspc: bytes = FMSPC,
     more: Sequence[bytes] = (),
 ) -> bytes:
     """Write the extension of a PCK certificate; `more` are entries put behind."""
+    coded = bytes(components) if cpusvn is None else cpusvn
     svns = [(str(at), der_integer(one)) for at, one in enumerate((*components, pcesvn), start=1)]
-    tcb = [entry(f"2.{at}", value) for at, value in (*svns, ("18", tlv(0x04, cpusvn)))]
+    tcb = [entry(f"2.{at}", value) for at, value in (*svns, ("18", tlv(0x04, coded)))]
     entries = [
         entry("1", tlv(0x04, ppid)),
         entry("2", tlv(0x30, b"".join(tcb))),
