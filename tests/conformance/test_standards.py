@@ -19,6 +19,7 @@ SETS = [
     "merkle-rfc6962",
     "ohttp-chunked",
     "ohttp-rfc9458",
+    "rats",
     "sealing",
     "wycheproof",
     "xwing",

@@ -22,7 +22,6 @@ from tests.conformance.standard_cases.contract import (
     MismatchError,
     Row,
     RowData,
-    failing,
     require_equal,
     require_refusal,
     rows_of,
@@ -35,7 +34,7 @@ REFUSED = (AppraisalError, MalformedEvidenceError)
 NAMING_KEYS = ("report", "vcek", "quote", "certs")
 """Keys of a row that name a file."""
 
-CHAINS = ("amd/*_ark.pem", "amd/*_ask.pem")
+CHAINS = ("amd/*_ark.pem", "amd/*_ask.pem", "amd/*_asvk.pem")
 """Certificates that no row need name: the chains above the leaves."""
 
 EXCERPTS = frozenset({"pck_sgx_ext"})
@@ -50,18 +49,24 @@ def case_file(name: str) -> CaseFile | None:
 
 
 def _rows(document: object, folder: Path) -> Iterable[Row]:
-    chains = tuple(str(path.relative_to(folder)) for path in _chain_files(folder))
-    for number, row in enumerate(rows_of(document, lambda _row: None)):
-        data = document[number] if isinstance(document, list) else None
-        if not isinstance(data, dict):
-            yield row
-            continue
+    above = tuple(str(path.relative_to(folder)) for path in _chain_files(folder))
+    for row, data in zip(rows_of(document, _unknown), _objects(document), strict=True):
         check = _shape(data)
-        if check is None:
-            yield failing(row.id, "unknown row shape")
-            continue
         named = (data[key] for key in NAMING_KEYS if isinstance(data.get(key), str))
-        yield Row(id=row.id, check=functools.partial(check, data, folder), names=(*named, *chains))
+        yield Row(
+            id=row.id,
+            check=row.check if check is None else functools.partial(check, data, folder),
+            names=(*named, *above),
+        )
+
+
+def _objects(document: object) -> list[RowData]:
+    rows = document if isinstance(document, list) else []
+    return [row if isinstance(row, dict) and isinstance(row.get("id"), str) else {} for row in rows]
+
+
+def _unknown(_row: RowData) -> None:
+    raise MismatchError("unknown row shape")
 
 
 def _shape(row: RowData) -> Check | None:
