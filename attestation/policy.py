@@ -25,6 +25,9 @@ MAX_AGE = 365 * DAY
 MACHINE_SIZES = (16, 32, 64)
 """Bytes of a machine id: TDX 16 (PPID), simulated 32, SEV-SNP 64 (chip id)."""
 
+DEVICE_ROOTS = frozenset({"nvidia", "nvidia-rim", "tpm"})
+"""Names of roots beside the platforms' own: of GPUs, of their RIMs, of TPM keys."""
+
 TCB_STATUSES = (
     "UpToDate",
     "SWHardeningNeeded",
@@ -98,8 +101,9 @@ class AppraisalPolicy:
         machines: accepted machine ids; None: any machine.
         models: accepted model digests; None: any model of an accepted release.
         roots: platform to SHA-256 of its root's SubjectPublicKeyInfo: for a simulated platform,
-            or instead of the vendor's published root, and then for every platform. What is accepted
-            under such a root is vouched for by no vendor, so it counts as simulated.
+            or instead of the vendor's published root, and then for every platform; beside these,
+            of `DEVICE_ROOTS`. What is accepted under such a root is vouched for by no vendor, so it
+            counts as simulated.
         ages: see `Ages`.
         tcb_statuses: of `TCB_STATUSES`, for platforms whose vendor gives a status.
         minimum_tcb: platform to component to its lowest version.
@@ -210,7 +214,7 @@ def _check_platforms(platforms: tuple[str, ...]) -> None:
 def _check_roots(policy: AppraisalPolicy) -> None:
     simulated = SIMULATED_PLATFORMS.intersection(policy.platforms)
     needed = set(policy.platforms) if policy.roots else simulated
-    for name in sorted(needed.symmetric_difference(policy.roots)):
+    for name in sorted(needed.symmetric_difference(set(policy.roots) - DEVICE_ROOTS)):
         raise PolicyError(
             f"attestation.roots.{name}",
             expected="a root for each accepted platform, or none at all for the vendors' own",

@@ -74,6 +74,13 @@ def test_a_root_of_ones_own_replaces_the_vendors_for_every_platform():
         AppraisalPolicy.parse({**own, "roots": {"sev-snp": ROOT}})
 
 
+def test_device_roots_stand_beside_the_platforms_own_and_never_alone():
+    own = {"sev-snp": ROOT, "nvidia": ROOT, "nvidia-rim": ROOT}
+    assert AppraisalPolicy.parse({"platforms": ["sev-snp"], "roots": own}).simulated
+    with pytest.raises(PolicyError, match=r"roots\.sev-snp"):
+        AppraisalPolicy.parse({"platforms": ["sev-snp"], "roots": {"nvidia": ROOT}})
+
+
 @pytest.mark.parametrize(
     "check", ["2.signature", "2.chain", "2.revocation", "2.tcb", "2.floors", "8.debug", "7.fresh"]
 )
