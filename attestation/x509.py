@@ -12,6 +12,7 @@ import binascii
 import datetime
 import hashlib
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -115,7 +116,10 @@ class Certificate:
         """
         cut = _cut(data)
         try:
-            return _certificate(data, cut, x509.load_der_x509_certificate(_positive(data, cut)))
+            # The library warns of names it finds too long, as some makers of TPMs give them.
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="Attribute's length")
+                return _certificate(data, cut, x509.load_der_x509_certificate(_positive(data, cut)))
         except X509_ERRORS as error:
             raise MalformedEvidenceError("chain: a certificate does not parse") from error
 

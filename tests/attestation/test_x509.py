@@ -9,6 +9,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -61,6 +62,24 @@ def test_reads_a_serial_number_of_any_sign_without_a_warning(serial: bytes, valu
         found = parse_certificate(resigned(der_of(LEAF), serial))
     assert found.serial == (int.from_bytes(serial, "big") if value is None else value)
     check_issued(found, parse_certificate(der_of(ROOT)))
+
+
+def test_reads_names_of_any_length_without_a_warning():
+    name = x509.NameAttribute(x509.NameOID.COMMON_NAME, "leaf " * 20, _validate=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the library warns whoever builds it, too
+        built = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([name]))
+            .issuer_name(ROOT.certificate.subject)
+            .public_key(LEAF.key.public_key())
+            .serial_number(1)
+            .not_valid_before(LEAF.certificate.not_valid_before_utc)
+            .not_valid_after(LEAF.certificate.not_valid_after_utc)
+            .sign(ROOT.key, hashes.SHA384())
+        )
+        data = built.public_bytes(Encoding.DER)
+    assert parse_certificate(data).name == "leaf " * 20
 
 
 def test_the_library_still_warns_of_such_a_serial_number():
