@@ -65,9 +65,9 @@ def test_reads_a_serial_number_of_any_sign_without_a_warning(serial: bytes, valu
 
 
 def test_reads_names_of_any_length_without_a_warning():
-    name = x509.NameAttribute(x509.NameOID.COMMON_NAME, "leaf " * 20, _validate=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the library warns whoever builds it, too
+        name = x509.NameAttribute(x509.NameOID.COMMON_NAME, "leaf " * 20, _validate=False)
         built = (
             x509.CertificateBuilder()
             .subject_name(x509.Name([name]))
