@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from attestation.anchors import anchors_of
 from attestation.ccel import RTMRS, replay_ccel
-from attestation.certificates import Certificate, check_path, expiry, parse_chain
+from attestation.certificates import Certificate, check_path, expiry
 from attestation.checks import Checks, given, readable
 from attestation.claims import Context, QuoteAppraisal, QuoteClaims
 from attestation.endorsements import (
@@ -45,6 +45,7 @@ from attestation.tdx.endorsements import (
     PckIdentity,
     check_roles,
     pck_identity,
+    read_chain,
 )
 from attestation.tdx.evidence import Quote
 from attestation.tdx.guest import faults, is_debug, is_migratable
@@ -157,7 +158,7 @@ class _Found:
     @classmethod
     def read(cls, data: bytes, context: Context) -> "_Found":
         quote = readable(lambda: Quote.parse(data))
-        chain = None if quote is None else readable(lambda: parse_chain(quote.certificates))
+        chain = None if quote is None else readable(lambda: read_chain(quote.certificates))
         pck = None if chain is None else readable(lambda: pck_identity(chain[0]))
         bare = cls(quote=quote, chain=chain, pck=pck, crls=_crls(chain, context), data=None)
         return replace(bare, data=readable(lambda: _tcb_data(bare, context)))
@@ -169,7 +170,7 @@ class _Found:
 
 def _chain(found: _Found) -> Chain:
     """Give the chain; if it did not parse, say why not."""
-    return found.chain or parse_chain(given(found.quote, "quote").certificates)
+    return found.chain or read_chain(given(found.quote, "quote").certificates)
 
 
 def _pck(found: _Found) -> PckIdentity:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Generic, TypeVar
 
-from attestation.certificates import Anchor, Certificate, check_issued, check_path, parse_chain
+from attestation.certificates import Anchor, Certificate, check_issued, check_path
 from attestation.claims import Context
 from attestation.endorsements import of_type
 from attestation.errors import AppraisalError, MalformedEvidenceError, UnjudgedError
@@ -30,6 +30,7 @@ from attestation.tdx.endorsements import (
     TCB_SIGNER_NAME,
     PckIdentity,
     check_roles,
+    read_chain,
 )
 from attestation.tdx.evidence import SIGNATURE_SIZE
 from attestation.tdx.signatures import check_document
@@ -68,7 +69,7 @@ class Signed(Generic[Content]):
             AppraisalError: the signer is not Intel's, or did not sign this text.
             MalformedEvidenceError: the chain does not parse.
         """
-        chain = parse_chain(self.certificates)
+        chain = read_chain(self.certificates)
         check_path(chain, anchors=anchors, now=now)
         check_roles(chain, (TCB_SIGNER_NAME,), (ROOT_NAME,))
         check_document(chain[0], self.signature, self.text)
@@ -175,7 +176,7 @@ def select(
     return TcbData(
         tcb_info=info.content,
         qe_identity=identity.content,
-        signers=(parse_chain(info.certificates), parse_chain(identity.certificates)),
+        signers=(read_chain(info.certificates), read_chain(identity.certificates)),
     )
 
 
@@ -188,7 +189,7 @@ def check_authentic(one: Collateral, anchors: Sequence[Anchor], now: int) -> Non
     """
     one.tcb_info.authenticate(anchors, now)
     one.qe_identity.authenticate(anchors, now)
-    check_crl_issuer(parse_chain(one.pck_crl_certificates), anchors, now)
+    check_crl_issuer(read_chain(one.pck_crl_certificates), anchors, now)
 
 
 def check_fits(info: TcbInfo, kind: str, pck: PckIdentity) -> None:

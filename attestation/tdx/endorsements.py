@@ -14,7 +14,7 @@ from functools import lru_cache
 from cryptography.x509 import ObjectIdentifier
 
 from attestation import der
-from attestation.certificates import Certificate
+from attestation.certificates import Certificate, parse_chain
 from attestation.errors import AppraisalError, MalformedEvidenceError
 
 ROOT_NAME = "Intel SGX Root CA"
@@ -58,6 +58,18 @@ class PckIdentity:
     cpusvn: bytes
     pce_id: bytes
     fmspc: bytes
+
+
+def read_chain(pem: bytes) -> tuple[Certificate, ...]:
+    """Read a chain of Intel's certificates, whose serial numbers are positive. RFC 5280, 4.1.2.2.
+
+    Raises:
+        MalformedEvidenceError: it does not parse, or a serial number is one that no list can name.
+    """
+    chain = parse_chain(pem)
+    if min(one.serial for one in chain) <= 0:
+        raise MalformedEvidenceError("chain: a serial number is not positive")
+    return chain
 
 
 def pck_identity(leaf: Certificate) -> PckIdentity:

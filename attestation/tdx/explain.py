@@ -6,10 +6,10 @@ judged. Nothing is judged here, and what does not parse has no grounds.
 
 from collections.abc import Iterator, Mapping
 
-from attestation.certificates import parse_chain
 from attestation.checks import readable
 from attestation.claims import Context, Ground
 from attestation.tdx.collateral import Collateral, read_collaterals
+from attestation.tdx.endorsements import read_chain
 from attestation.tdx.evidence import Quote
 
 CHECKS: Mapping[str, tuple[str, ...]] = {
@@ -68,7 +68,7 @@ def _of_quote(quote: Quote) -> Iterator[Ground]:
 
 
 def _of_chain(quote: Quote) -> Iterator[Ground]:
-    for depth, certificate in enumerate(readable(lambda: parse_chain(quote.certificates)) or ()):
+    for depth, certificate in enumerate(readable(lambda: read_chain(quote.certificates)) or ()):
         yield _whole("2.chain", f"certificate {depth}", "certificate", certificate.der)
 
 

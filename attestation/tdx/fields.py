@@ -3,9 +3,8 @@
 For reports and for comparison with other readers; no decision rests on it.
 """
 
-from attestation.certificates import parse_chain
 from attestation.errors import MalformedEvidenceError
-from attestation.tdx.endorsements import pck_identity
+from attestation.tdx.endorsements import pck_identity, read_chain
 from attestation.tdx.evidence import Quote
 from attestation.tdx.guest import TdAttribute, is_debug
 from attestation.tdx.layout import EnclaveReport, TdReport10
@@ -51,7 +50,7 @@ def _body(body: TdReport10 | EnclaveReport) -> dict[str, object]:
 
 def _certificate(quote: Quote) -> dict[str, object]:
     try:
-        leaf = parse_chain(quote.certificates)[0]
+        leaf = read_chain(quote.certificates)[0]
         return {
             "pck_serial": f"{leaf.serial:x}",
             "pck_issuer": common_name(leaf.issuer),
