@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from attestation import evidence, result
+from attestation import ear, evidence, result
 from attestation.simulated import endorsements as simulated
 from attestation.simulated import eventlog
 from gateway import publication
@@ -70,6 +70,7 @@ READERS: dict[str, Callable[[bytes, Path], object]] = {
     "directory-shard": lambda text, _: read_shard(text),
     "publication": lambda text, _: publication.Publication.parse(text),
     "report": lambda text, _: result.Report.parse(text),
+    "ear": lambda text, _: ear.Ear.parse(text),
     "error-document": lambda text, _: read_error(text),
 }
 
@@ -90,7 +91,7 @@ def test_the_example_is_read(name: str, tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "name", sorted(name for name in EXAMPLES if name not in {"error-document", "dsse-envelope"})
+    "name", sorted(name for name in EXAMPLES if name not in {"error-document", "dsse-envelope", "ear"})
 )
 def test_an_unknown_member_is_refused(name: str, tmp_path: Path):
     text = EXAMPLES[name]
