@@ -91,7 +91,8 @@ def test_the_example_is_read(name: str, tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "name", sorted(name for name in EXAMPLES if name not in {"error-document", "dsse-envelope", "ear"})
+    "name",
+    sorted(name for name in EXAMPLES if name not in {"error-document", "dsse-envelope", "ear"}),
 )
 def test_an_unknown_member_is_refused(name: str, tmp_path: Path):
     text = EXAMPLES[name]
