@@ -1,15 +1,30 @@
-"""What it costs to judge one evidence bundle, and to look at it again.
+"""What it costs to judge evidence: a whole bundle, a quote beside other verifiers, a process.
+
+One bundle, SIMULATED:
 
     cold       `trust.establish`: quote, vendor chain, CRLs, one GPU with its RIM, release, beacon
     kept       a second look with the judgement kept, as `Lookup` does within a directory window
     bare       the same signature verifications and nothing else: same keys' kinds, same number
 
 The number of verifications is counted, not assumed: the profiler sees each call into the library.
+
+A report and a quote of real machines (../shared), beside the peers of `bench.peers`, in turns:
+
+    cold       `verifier.verify_parts` with everything forgotten that any function remembers
+    vendor     the same, after another machine of the same vendor was judged: what the vendor signed
+               for both is remembered, nothing about this machine is
+    again      the same, after this very machine was judged
+
+And `openpcc verify evidence` as a process, from nothing to its exit.
 """
 
 import cProfile
+import statistics
+import subprocess
+import sys
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +33,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from bench import harness
+from bench.peers import PYTHON as PEERS_PYTHON
+from bench.peers import Peers
+from bench.peers_cases import VECTORS, Case, forget
 from openpcc import trust
 from openpcc.lookup import Judgement, Lookup
 from openpcc.protocol.messages import DirectoryLeaf
@@ -25,7 +43,15 @@ from tests.fakes.world import NOW, World
 
 ROUNDS = 150
 VERIFICATIONS = ("verify_directly_issued_by", "is_signature_valid", "verify")
+PROCESSES = 15
 BARS = {"cold_ms": 15.0, "kept_ms": 0.2}
+OPENPCC = Path(sys.executable).parent / "openpcc"
+
+SNP = ("sev-snp", "genoa-v3-vcek-tinfoil", "genoa-v3-vcek-azure")
+"""Kind, case, and another machine of the same vendor. The one Genoa report that `tinfoil` takes."""
+
+TDX = ("tdx", "tdx-v4-dstack", "tdx-v5-google")
+"""The same: version 4 with a level that is up to date, which every peer takes."""
 
 
 def counted(way: Callable[[], object]) -> dict[str, int]:
@@ -80,8 +106,8 @@ def nothing_but_a_policy() -> Any:
     return SimpleNamespace(policy=None)
 
 
-def main() -> None:
-    """Measure and print."""
+def bundle() -> None:
+    """Measure one bundle."""
     with tempfile.TemporaryDirectory(prefix="openpcc-bench-") as folder:
         world = World(Path(folder))
         bundle = world.bundle()
@@ -105,6 +131,85 @@ def main() -> None:
         samples = harness.compare(ways, rounds=ROUNDS)
     derived = {"bundle_bytes": len(data), "verifications": count, "bars": BARS}
     print(harness.report("appraise one bundle", samples, unit="ms", scale=1e3, derived=derived))
+
+
+def beside_peers(kind: str, name: str, other: str) -> None:
+    """Measure one quote, ours and the peers' in turns."""
+    case, neighbour = Case.read(kind, name), Case.read(kind, other)
+
+    def after(*before: Case) -> Callable[[], float]:
+        def run() -> float:
+            forget()
+            for one in before:
+                one.judge()
+            began = time.perf_counter()
+            case.judge()
+            return time.perf_counter() - began
+
+        return run
+
+    ways = {"cold": after(), "vendor": after(neighbour), "again": after(case)}
+    with Peers(case.evidence(), now=case.now) as peers:
+        samples = harness.interleave({**ways, **peers.ways}, rounds=ROUNDS)
+    derived = {"case": name, "before": other, "times_as_fast": ratios(samples, list(peers.ways))}
+    print(harness.report(f"appraise {kind}", samples, unit="ms", scale=1e3, derived=derived))
+
+
+def ratios(samples: Mapping[str, list[float]], peers: list[str]) -> dict[str, dict[str, float]]:
+    """Give the median of each peer divided by that of each way of ours."""
+    middle = {name: statistics.median(values) for name, values in samples.items()}
+    ours = [name for name in samples if name not in peers]
+    return {peer: {way: round(middle[peer] / middle[way], 2) for way in ours} for peer in peers}
+
+
+def as_process() -> None:
+    """Measure what a person or a script waits for."""
+    peer = "import tinfoil.attestation.attestation_sev"
+    with tempfile.TemporaryDirectory(prefix="openpcc-bench-") as folder:
+        ways = {
+            "python": runs(sys.executable, "-c", "pass"),
+            "import openpcc": runs(sys.executable, "-c", "import openpcc"),
+            "import tinfoil's verifier": runs(str(PEERS_PYTHON), "-c", peer),
+            **{
+                f"verify evidence {kind}": verifies(kind, name, Path(folder))
+                for kind, name, _ in (SNP, TDX)
+            },
+        }
+        samples = harness.compare(ways, rounds=PROCESSES, warm_up=2)
+    bars = {"import openpcc": 150, "verify evidence": 400}
+    print(harness.report("processes", samples, unit="ms", scale=1e3, derived={"bars": bars}))
+
+
+def verifies(kind: str, name: str, folder: Path) -> Callable[[], None]:
+    """Make the call of `openpcc verify evidence` on a published case, which it accepts."""
+    case, policy = Case.read(kind, name), folder / f"{kind}.toml"
+    policy.write_text(
+        f'version = 1\n[attestation]\nplatforms = ["{kind}"]\n'
+        '[attestation.checks]\noptional = ["2.recency"]\n'
+    )
+    named = [f"--file={key}={one}" for key, some in case.paths.items() for one in some]
+    words = ("--kind", kind, *named, f"--at={case.now}", f"--policy={policy}")
+    return runs(str(OPENPCC), "verify", "evidence", *words)
+
+
+def runs(*command: str) -> Callable[[], None]:
+    """Make the call that runs a command to its end."""
+
+    def run() -> None:
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+    return run
+
+
+def main() -> None:
+    """Measure and print."""
+    bundle()
+    if not VECTORS.is_dir():
+        print("../shared is absent: nothing to judge beside the peers", file=sys.stderr)
+        return
+    beside_peers(*SNP)
+    beside_peers(*TDX)
+    as_process()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,61 @@
+"""Published cases of real machines, as we read them and as the peers do."""
+
+import json
+import sys
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from attestation import verifier, x509
+from attestation.parts import Parts, read_parts
+from attestation.policy import AppraisalPolicy
+
+VECTORS = Path(__file__).resolve().parents[2] / "shared" / "vectors"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A published case: its files by name, the time it is judged at, and what we read of it."""
+
+    paths: dict[str, list[Path]]
+    now: int
+    parts: Parts
+
+    @classmethod
+    def read(cls, kind: str, name: str) -> "Case":
+        folder = VECTORS / kind
+        listed = json.loads((folder / "INDEX.json").read_bytes())["cases"]
+        case = next(one for one in listed if one["id"] == name)
+        files = {key: [one] if isinstance(one, str) else one for key, one in case["files"].items()}
+        paths = {key: [folder / one for one in some] for key, some in files.items()}
+        parts = read_parts(kind, [(key, one.read_bytes()) for key in paths for one in paths[key]])
+        now = int(datetime.fromisoformat(case["at"]).timestamp())
+        return cls(paths=paths, now=now, parts=parts)
+
+    def judge(self) -> None:
+        """Judge it as a client would; the published lists are older than a client would take."""
+        appraisal = verifier.verify_parts(
+            self.parts.platform,
+            self.parts.quote,
+            self.parts.endorsements,
+            now=self.now,
+            policy=AppraisalPolicy(
+                platforms=(self.parts.platform,), optional=frozenset({"2.recency"})
+            ),
+        )
+        assert appraisal.accepted, [one for one in appraisal.checks if one.refuses]
+
+    def evidence(self) -> dict[str, bytes]:
+        """Give what the peers read: the same bytes, a certificate without its armor."""
+        if "quote" in self.paths:
+            return {name: self.paths[name][0].read_bytes() for name in ("quote", "collateral")}
+        vcek = x509.parse_certificate(self.paths["leaf"][0].read_bytes())
+        return {"report": self.paths["report"][0].read_bytes(), "vcek": vcek.der}
+
+
+def forget() -> None:
+    """Forget what any function of ours remembers."""
+    for name in [name for name in sys.modules if name.startswith("attestation")]:
+        for value in list(vars(sys.modules[name]).values()):
+            if hasattr(value, "cache_clear"):
+                value.cache_clear()
