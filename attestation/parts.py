@@ -72,20 +72,34 @@ class Kind:
 
     def read(self, files: Files) -> Parts:
         """See `read_parts`."""
+        self.check_names([name for name, _ in files])
         named: dict[str, list[bytes]] = {name: [] for name in (self.quote, *self.others)}
         for name, data in files:
-            if name not in named:
-                raise MalformedEvidenceError(f"file {name}: expected one of {', '.join(named)}")
-            if named[name] and name not in self.lists:
-                raise MalformedEvidenceError(f"file {name}: given twice")
-            limit = MAX_QUOTE if name == self.quote else MAX_ENDORSEMENT
+            limit = self.limit(name)
             if len(data) > limit:
                 raise MalformedEvidenceError(f"file {name}: larger than {limit} bytes")
             named[name].append(data)
-        if not named[self.quote]:
-            raise MalformedEvidenceError(f"file {self.quote}: must be given")
         endorsements = self.endorsements(named)
         return Parts(platform=self.platform, quote=named[self.quote][0], endorsements=endorsements)
+
+    def check_names(self, names: Sequence[str]) -> None:
+        """Check that these are the names of one set of files.
+
+        Raises:
+            MalformedEvidenceError: an unknown name, or one that must be there once and is not.
+        """
+        known = (self.quote, *self.others)
+        for index, name in enumerate(names):
+            if name not in known:
+                raise MalformedEvidenceError(f"file {name}: expected one of {', '.join(known)}")
+            if name in names[:index] and name not in self.lists:
+                raise MalformedEvidenceError(f"file {name}: given twice")
+        if self.quote not in names:
+            raise MalformedEvidenceError(f"file {self.quote}: must be given")
+
+    def limit(self, name: str) -> int:
+        """Give the greatest number of bytes that a file of this name may have."""
+        return MAX_QUOTE if name == self.quote else MAX_ENDORSEMENT
 
 
 def _of_snp(named: Mapping[str, list[bytes]]) -> tuple[Endorsement, ...]:

@@ -31,6 +31,9 @@ NAME_ANOTHER = "name one with --config or OPENPCC_CONFIG; `openpcc demo --keep` 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 """Hosts to which plain HTTP may go: it does not leave the machine."""
 
+CORRECT_POLICY = "correct 'policy' in the configuration"
+"""What to do where a configuration names no policy."""
+
 SUITES = {"x-wing": hpke.KEM_XWING, "x25519": hpke.KEM_X25519}
 """Names a policy may list, in its order of preference."""
 
@@ -49,13 +52,12 @@ class ClientPolicy:
     service_signers: EntrySigners
 
     @classmethod
-    def load(cls, path: Path) -> "ClientPolicy":
-        """Read a policy file.
+    def load(cls, path: Path, *, remedy: str = CORRECT_POLICY) -> "ClientPolicy":
+        """Read a policy file; `remedy` says what to do if there is none.
 
         Raises:
             ConfigurationError: unreadable, or not a policy.
         """
-        remedy = "correct 'policy' in the configuration"
         table = Table(read_toml(path, "policy", remedy=remedy), str(path))
         table.version()
         signers = table.table("signers")
@@ -87,6 +89,8 @@ class ClientConfig:
     """Model of `openpcc chat` when none is named; None: the service's first."""
     ca: Path | None = None
     """Extra root certificates for the relay's TLS; None: the system's alone."""
+    policy_file: Path | None = None
+    """Where the policy was read; None: no file, a program made it."""
 
     @classmethod
     def load(cls, path: str | os.PathLike[str] | None = None) -> "ClientConfig":
@@ -99,15 +103,36 @@ class ClientConfig:
         table = Table(read_toml(found, "configuration", remedy=NAME_ANOTHER), str(found))
         table.version()
         home = found.resolve().parent
+        policy_file = home / table.text("policy")
         config = cls(
             relay=_relay(table),
-            policy=ClientPolicy.load(home / table.text("policy")),
+            policy=ClientPolicy.load(policy_file),
+            policy_file=policy_file,
             state=home / table.text("state"),
             model=table.optional_text("model"),
             ca=_optional_path(home, table.optional_text("ca")),
         )
         table.end()
         return config
+
+
+def load_appraisal_policy(path: Path, *, remedy: str) -> AppraisalPolicy:
+    """Read which evidence is accepted, for judging evidence without a service.
+
+    A file that has `version` and `[attestation]` and no other key is read as that alone. With any
+    other key it is a client policy, and must be a whole one.
+
+    Raises:
+        ConfigurationError: unreadable, or neither.
+    """
+    values = read_toml(path, "policy", remedy=remedy)
+    if not values.keys() <= {"version", "attestation"}:
+        return ClientPolicy.load(path, remedy=remedy).attestation
+    table = Table(values, str(path))
+    table.version()
+    policy = _attestation(table.table("attestation"))
+    table.end()
+    return policy
 
 
 def default_path() -> Path:
@@ -131,13 +156,13 @@ class Table:
         """Take `version`, which must be 1."""
         value = self._values.pop("version", None)
         if type(value) is not int or value != 1:  # True and 1.0 equal 1 as well
-            self._wrong("version", "1, the only version that this openpcc reads")
+            self._wrong("version", "1, the only version that this openpcc reads", value)
 
     def text(self, key: str) -> str:
         """Take a string that is not empty."""
         value = self._values.pop(key, None)
         if not isinstance(value, str) or not value:
-            self._wrong(key, "a text")
+            self._wrong(key, "a text", value)
         return value
 
     def optional_text(self, key: str) -> str | None:
@@ -148,28 +173,28 @@ class Table:
         """Take an integer of low..high."""
         value = self._values.pop(key, None)
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            self._wrong(key, f"an integer of {low}..{high}")
+            self._wrong(key, f"an integer of {low}..{high}", value)
         return value
 
     def texts(self, key: str) -> list[str]:
         """Take a list of strings."""
         value = self._values.pop(key, None)
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-            self._wrong(key, "a list of texts")
+            self._wrong(key, "a list of texts", value)
         return cast("list[str]", value)
 
     def table(self, key: str) -> "Table":
         """Take a table."""
         value = self._values.pop(key, None)
         if not isinstance(value, dict):
-            self._wrong(key, "a table")
+            self._wrong(key, "a table", value)
         return Table(value, f"{self.name}: [{key}]")
 
     def tables(self, key: str) -> "list[Table]":
         """Take an array of tables; left out is empty."""
         value = self._values.pop(key, [])
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            self._wrong(key, "an array of tables")
+            self._wrong(key, "an array of tables", value)
         return [Table(item, f"{self.name}: [[{key}]]") for item in value]
 
     def rest(self) -> dict[str, object]:
@@ -187,9 +212,29 @@ class Table:
             unknown = sorted(self._values)[0]
             raise ConfigurationError(f"{self.name}: unknown key {unknown!r}; remove or correct it")
 
-    def _wrong(self, key: str, expected: str) -> Never:
-        found = "must be" if key in self._given else "is missing; it must be"
-        raise ConfigurationError(f"{self.name}: {key!r} {found} {expected}")
+    def _wrong(self, key: str, expected: str, value: object) -> Never:
+        if key not in self._given:
+            raise ConfigurationError(f"{self.name}: {key!r} is missing; it must be {expected}")
+        raise ConfigurationError(
+            f"{self.name}: {key!r} must be {expected}, found {_kind(value)}; correct it there"
+        )
+
+
+def _kind(value: object) -> str:
+    """Say what a value is; texts may be secrets or long, and are not repeated."""
+    match value:
+        case bool() | int() | float():
+            return str(value).lower()[:64]
+        case "":
+            return "an empty text"
+        case str():
+            return "a text"
+        case list():
+            return "a list"
+        case dict():
+            return "a table"
+        case _:
+            return "a time"
 
 
 def read_toml(path: Path, what: str, *, remedy: str) -> dict[str, object]:
@@ -243,7 +288,10 @@ def _suites(table: Table) -> tuple[int, ...]:
         return (hpke.KEM_XWING,)
     names = table.texts("suites")
     if not names or any(name not in SUITES for name in names):
-        raise ConfigurationError(f"{table.name}: 'suites' must list some of {', '.join(SUITES)}")
+        raise ConfigurationError(
+            f"{table.name}: 'suites' must list some of {', '.join(SUITES)}, found "
+            f"{', '.join(names)[:64] or 'none'}; correct the names, or leave the key out"
+        )
     return tuple(SUITES[name] for name in names)
 
 
@@ -270,7 +318,7 @@ def _log(table: Table) -> LogPolicy:
             quorum=quorum,
         )
     except LogError as error:
-        raise ConfigurationError(f"{table.name}: {error}") from error
+        raise ConfigurationError(f"{table.name}: {error}; correct it there") from error
     table.end()
     return policy
 
@@ -282,16 +330,20 @@ def _signers(table: Table) -> EntrySigners:
     try:
         return EntrySigners(keys=keys, threshold=threshold)
     except LogError as error:
-        raise ConfigurationError(f"{table.name}: {error}") from error
+        raise ConfigurationError(f"{table.name}: {error}; correct it there") from error
 
 
 def _key(table: Table, text: str) -> bytes:
     try:
         key = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise ConfigurationError(f"{table.name}: a key is not base64") from error
+    except (binascii.Error, ValueError):
+        key = b""
     if len(key) != 32:
-        raise ConfigurationError(f"{table.name}: a key has {len(key)} bytes; Ed25519 keys have 32")
+        found = f"{len(key)} bytes" if key else "a text that is not base64"
+        raise ConfigurationError(
+            f"{table.name}: 'keys' must list Ed25519 keys, 32 bytes in base64, found {found}; "
+            "copy the public key anew"
+        )
     return key
 
 
@@ -300,4 +352,4 @@ def _refuse_shared_keys(policy: ClientPolicy, name: str) -> None:
     try:
         check_separate([policy.release_signers, policy.status_signers, policy.service_signers])
     except LogError as error:
-        raise ConfigurationError(f"{name}: {error}") from error
+        raise ConfigurationError(f"{name}: {error}; give each its own") from error

@@ -40,6 +40,9 @@ STATUS_AGE = 7200
 ALONE = "needs the log: a bundle alone does not show it"
 """Why a check is out of scope where nothing but the bundle is known."""
 
+CHOSEN = "the time to judge at was chosen: no clock is involved"
+"""Why the clock is out of scope where nobody read one."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Known:
@@ -47,11 +50,12 @@ class Known:
 
     Attributes:
         checkpoint: the newest witnessed one.
-        witnessed: newest witnessed time ever verified, Unix seconds.
+        witnessed: newest witnessed time ever verified, Unix seconds; None where the time to judge
+            at was chosen, so that there is no clock to hold against it.
     """
 
     checkpoint: Checkpoint
-    witnessed: int
+    witnessed: int | None
 
 
 def judge_beacon(
@@ -76,13 +80,8 @@ def judge_beacon(
         proof: that the beacon's tree and the known one are one history; None if there is none at
             hand, which skips 5.consistency and so refuses, unless they are one tree.
     """
-    judged = now if known is None else max(now, known.witnessed)
     checkpoint = FreshnessSection.parse(bundle.freshness).checkpoint
-    if known is None:
-        checks.out_of_scope("5.clock", ALONE)
-    else:
-        witnessed = known.witnessed
-        checks.run("5.clock", lambda: _at_least("clock", now, witnessed - CLOCK_TOLERANCE))
+    judged = _judge_clock(checks, known, now=now)
     beacon = checks.run("5.beacon", ground(lambda: verify_checkpoint(checkpoint, policy.log)))
     if beacon is None:
         for name in ("5.age", "5.order", "5.consistency"):
@@ -174,6 +173,16 @@ def ground(test: Callable[[], Value]) -> Callable[[], Value]:
             raise AppraisalError("proof", expected="a valid one", actual=str(error)) from error
 
     return run
+
+
+def _judge_clock(checks: Checks, known: Known | None, *, now: int) -> int:
+    """Hold the local clock against the newest witnessed time; give the later of the two."""
+    if known is None or known.witnessed is None:
+        checks.out_of_scope("5.clock", ALONE if known is None else CHOSEN)
+        return now
+    witnessed = known.witnessed
+    checks.run("5.clock", lambda: _at_least("clock", now, witnessed - CLOCK_TOLERANCE))
+    return max(now, witnessed)
 
 
 def _judge_consistency(

@@ -101,6 +101,30 @@ def judge_parts(parts: Parts, *, now: int, policy: AppraisalPolicy) -> Report:
     )
 
 
+def refuse_parts(platform: str, because: str, *, now: int, policy: AppraisalPolicy) -> Report:
+    """Give the report on files that do not parse: nothing of them could be judged.
+
+    Args:
+        platform: as in a bundle.
+        because: what does not parse.
+        now: the time to judge at, Unix seconds.
+        policy: which evidence is accepted.
+    """
+    checks = Checks()
+    for name in CHECKS:
+        if name in OF_A_QUOTE:
+            checks.skip(name, because)
+        else:
+            checks.out_of_scope(name, OF_A_BUNDLE)
+    return Report(
+        platform=platform,
+        at=now,
+        checks=checks.done(),
+        scope=Scope.PARTS,
+        simulated=policy.simulated,
+    )
+
+
 def _bundle_report(
     bundle: EvidenceBundle,
     checks: Checks,

@@ -11,8 +11,8 @@ one JSON object on stdout.
 
 import argparse
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Protocol, cast
 
@@ -32,12 +32,25 @@ class Command:
     help: str
     extra: str = ""
     """The extra whose packages it needs beyond the base install."""
+    parts: "Mapping[str, Command]" = field(default_factory=dict)
+    """Its own subcommands, each a module below it; empty: it is one command."""
 
 
 COMMANDS = {
     "chat": Command(help="send a prompt to verified nodes"),
     "proxy": Command(help="serve the OpenAI API on this machine", extra="proxy"),
     "nodes": Command(help="verify the nodes of the service and show every check"),
+    "verify": Command(
+        help="judge files that were kept, without a network",
+        parts={"evidence": Command(help="judge an evidence bundle, or raw evidence of a machine")},
+    ),
+    "policy": Command(
+        help="show or check whom this client believes",
+        parts={
+            "show": Command(help="show every setting of the policy as this client understands it"),
+            "check": Command(help="check a policy file"),
+        },
+    ),
     "doctor": Command(help="check installation, configuration, relay, clock and nodes"),
     "demo": Command(help="run the whole service on this machine, SIMULATED", extra="demo"),
 }
@@ -82,15 +95,29 @@ def _parse(words: list[str]) -> argparse.Namespace:
         "3 network.",
     )
     parser.add_argument("--version", action="version", version=f"openpcc {__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", title="commands", required=True)
-    chosen = next((word for word in words if not word.startswith("-")), None)
-    for name, command in COMMANDS.items():
-        child = commands.add_parser(name, help=command.help, description=_sentence(command.help))
-        if name == chosen:
-            module = _load(name, command)
+    _add_commands(parser, COMMANDS, words)
+    return parser.parse_args(words)
+
+
+def _add_commands(
+    parser: argparse.ArgumentParser,
+    commands: Mapping[str, Command],
+    words: Sequence[str],
+    *,
+    under: str = "",
+) -> None:
+    """Declare commands; only the one that was asked for is loaded."""
+    children = parser.add_subparsers(metavar="COMMAND", title="commands", required=True)
+    place = next((i for i, word in enumerate(words) if not word.startswith("-")), len(words))
+    chosen, rest = "".join(words[place : place + 1]), words[place + 1 :]
+    for name, command in commands.items():
+        child = children.add_parser(name, help=command.help, description=_sentence(command.help))
+        if command.parts:
+            _add_commands(child, command.parts, rest if name == chosen else (), under=f"{name}.")
+        elif name == chosen:
+            module = _load(f"{under}{name}", command)
             module.add_arguments(child)
             child.set_defaults(run=module.run)
-    return parser.parse_args(words)
 
 
 def _load(name: str, command: Command) -> Module:
@@ -100,7 +127,7 @@ def _load(name: str, command: Command) -> Module:
         if not command.extra:
             raise
         raise ConfigurationError(
-            f"openpcc {name} needs the package {error.name}; "
+            f"openpcc {name.replace('.', ' ')} needs the package {error.name}; "
             f"run: pip install '.[{command.extra}]' in the source tree"
         ) from error
 

@@ -4,18 +4,15 @@ Exit code 1 if any node was refused, although the others can still be used.
 """
 
 import argparse
-from typing import TYPE_CHECKING
 
 from openpcc import clock
 from openpcc.cli import output
 from openpcc.cli.failures import PASSED, REFUSED
+from openpcc.cli.reports import show_report
 from openpcc.config import ClientConfig
-from openpcc.decision import SIMULATED, STEPS, Decision, duration, short, short_end, usable
+from openpcc.decision import SIMULATED, Decision, duration, short, short_end, usable
 from openpcc.errors import DirectoryError, RefusedError, UnknownModelError
 from openpcc.nodes import BookView, NodeBook, NodeView
-
-if TYPE_CHECKING:
-    from attestation.result import Report
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,19 +62,6 @@ def show(view: BookView, nodes: tuple[NodeView, ...], *, now: int, checks: bool)
     for node in nodes:
         if checks and node.report is not None:
             show_report(node.report, title=f"Checks of node {short(node.leaf.hex())}")
-
-
-def show_report(report: "Report", *, title: str) -> None:
-    """Print every check of a report, under the step it belongs to."""
-    output.line()
-    output.line(title + (f", {SIMULATED}" if report.simulated else ""))
-    rows = [
-        (check.id, str(check.outcome), check.text, check.expected or "", check.actual or "")
-        for check in report.checks
-    ]
-    output.table(("CHECK", "RESULT", "WHAT WAS TESTED", "EXPECTED", "FOUND"), rows)
-    for step in sorted({check.step for check in report.failed}):
-        output.line(f"Step {step} failed: {STEPS[step].lower()}.")
 
 
 def to_json(view: BookView, nodes: tuple[NodeView, ...], *, now: int) -> dict[str, object]:

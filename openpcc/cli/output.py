@@ -12,8 +12,11 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-"""C0 but tab and line feed, DEL, C1, and what reorders text or breaks lines unseen."""
+_CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""C0 but tab and line feed, DEL, C1, what reorders text or breaks lines unseen, and bytes of a path
+that are no text."""
 
 Row = Sequence[str]
 

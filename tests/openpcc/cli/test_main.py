@@ -32,7 +32,18 @@ def test_version(capsys):
     assert capsys.readouterr().out == f"openpcc {__version__}\n"
 
 
-@pytest.mark.parametrize("words", [[], ["nonsense"], ["nodes", "--nonsense"], ["--config", "x"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["nonsense"],
+        ["nodes", "--nonsense"],
+        ["--config", "x"],
+        ["verify"],
+        ["verify", "nonsense"],
+        ["policy", "evidence"],
+    ],
+)
 def test_wrong_usage_ends_with_2(words, capsys):
     with pytest.raises(SystemExit) as caught:
         main(words)
@@ -64,12 +75,26 @@ def test_a_missing_extra_is_named(monkeypatch, capsys):
     assert "pip install '.[proxy]' in the source tree" in capsys.readouterr().err
 
 
+def test_a_command_of_a_command_is_loaded_alone():
+    done = python(
+        "import sys\n"
+        "from openpcc.cli.main import main\n"
+        "try: main(['policy', 'check', '--help'])\n"
+        "except SystemExit: pass\n"
+        "others = {'openpcc.cli.policy.show', 'openpcc.cli.verify'}\n"
+        "sys.exit(','.join(others & set(sys.modules)) or 0)\n"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "usage: openpcc policy check" in done.stdout
+
+
 def test_every_command_has_a_module_with_the_pair():
     done = python(
         "from importlib import import_module\n"
         "from openpcc.cli.main import COMMANDS\n"
-        "for name in COMMANDS:\n"
-        "    module = import_module(f'openpcc.cli.{name}')\n"
-        "    assert callable(module.add_arguments) and callable(module.run), name\n"
+        "for name, command in COMMANDS.items():\n"
+        "    for module in [f'{name}.{part}' for part in command.parts] or [name]:\n"
+        "        module = import_module(f'openpcc.cli.{module}')\n"
+        "        assert callable(module.add_arguments) and callable(module.run), name\n"
     )
     assert done.returncode == 0, done.stderr

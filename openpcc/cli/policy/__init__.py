@@ -1,0 +1,1 @@
+"""`openpcc policy`: whom this client believes, shown and checked; never changed."""

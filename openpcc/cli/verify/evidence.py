@@ -1,0 +1,82 @@
+"""`openpcc verify evidence`: judge an evidence bundle, or raw evidence of a machine, from files.
+
+It asks no service: whatever the verdict rests on is named on the command line or in the policy.
+Exit code 0: every required check of that scope passed; 1: refused; 2: a file or argument of the
+user's own is wrong. Evidence is never a reason for 2.
+
+Standard output is one thing: the text, with `--json` the report, with `--ear` the signed result.
+To have a result beside one of the others, `--ear-out` names a file for it.
+"""
+
+import argparse
+from pathlib import Path
+
+from attestation.parts import KINDS
+from openpcc import clock
+from openpcc.cli import output
+from openpcc.cli.failures import PASSED, REFUSED
+from openpcc.cli.verify.arguments import refuse_wrong_usage, time_of
+from openpcc.cli.verify.judged import Judged, judge_bundle_file, judge_part_files
+from openpcc.cli.verify.shown import show, to_json, verdict
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    add = parser.add_argument
+    output.add_common(parser)
+    add("bundle", nargs="?", metavar="BUNDLE", help="bundle file; - for standard input")
+    add("--kind", metavar="KIND", help=f"raw evidence of {' or '.join(KINDS)}")
+    add("--file", action="append", default=[], metavar="NAME=PATH", dest="files",
+        help=f"a file of raw evidence, repeatable: {'; '.join(map(_names, KINDS))}")  # fmt: skip
+    add("--policy", type=Path, metavar="PATH",
+        help="policy file (default for a bundle: that of the configuration; "
+        "for raw evidence: the vendor's roots, the default limits)")  # fmt: skip
+    add("--at", metavar="TIME",
+        help="judge as of a time, 2027-01-15T08:00:00Z or Unix seconds (default: now)")  # fmt: skip
+    add("--known-checkpoint", type=Path, metavar="PATH",
+        help="cosigned checkpoint to hold a bundle's beacon against")  # fmt: skip
+    add("--consistency", type=Path, metavar="PATH",
+        help="proof that the two are one history, a base64 hash per line")  # fmt: skip
+    add("--explain", action="store_true", help="show the very bytes behind each check")
+    add("--ear", type=Path, metavar="KEY",
+        help="print the result as a JWT (EAR) signed with this PEM key")  # fmt: skip
+    add("--ear-audience", metavar="NAME", help="for whom the EAR is; needed")
+    add("--ear-nonce", metavar="NONCE", help="base64url nonce of who asked for the EAR")
+    add("--ear-out", type=Path, metavar="PATH",
+        help="write the EAR to this file, and print text or JSON")  # fmt: skip
+
+
+def run(args: argparse.Namespace) -> int:
+    """Judge and show; see the module for exit code and standard output."""
+    refuse_wrong_usage(args)
+    now = clock.now()
+    at = now if args.at is None else time_of(args.at)
+    judge = judge_bundle_file if args.kind is None else judge_part_files
+    if args.ear is None:
+        judged = judge(args, at=at)
+        _print(judged, args)
+    else:
+        from openpcc.cli.verify import ear  # here: it loads PyJWT, which nobody else needs
+
+        signer = ear.Signer.load(args, at=at, now=now)
+        judged = judge(args, at=at)
+        token = signer.sign(judged.report)
+        if args.ear_out is None:
+            output.line(token)
+            output.note(f"openpcc: {verdict(judged.report)}")
+        else:
+            ear.write(args.ear_out, token)
+            _print(judged, args)
+    return REFUSED if judged.report.failed else PASSED
+
+
+def _print(judged: Judged, args: argparse.Namespace) -> None:
+    if args.json:
+        output.document(to_json(judged))
+    else:
+        show(judged)
+
+
+def _names(kind: str) -> str:
+    names = KINDS[kind]
+    return f"{kind} has {', '.join((names.quote, *names.others))}"

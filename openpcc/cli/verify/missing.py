@@ -1,0 +1,60 @@
+"""What evidence lacks to be judged in full, and where it is to be had."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from openpcc.cli.verify.judged import Judged
+
+AMD = "https://kdsintf.amd.com"
+"""AMD's key distribution service. AMD 57230."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What a file is, where it comes from, and which checks cannot be judged without it."""
+
+    what: str
+    checks: frozenset[str]
+
+
+SOURCES: Mapping[str, Mapping[str, Source]] = {
+    "sev-snp": {
+        "leaf": Source(
+            what="the VCEK or VLEK that signed the report, from the host or "
+            f"{AMD}/vcek/v1/PRODUCT/HWID?…",
+            checks=frozenset({"2.signature", "2.chain"}),
+        ),
+        "intermediates": Source(
+            what=f"ASK or ASVK, the first certificate of {AMD}/vcek/v1/PRODUCT/cert_chain or "
+            f"{AMD}/vlek/v1/PRODUCT/cert_chain",
+            checks=frozenset({"2.chain"}),
+        ),
+        "root": Source(
+            what="ARK, the second certificate of the same answer", checks=frozenset({"2.chain"})
+        ),
+        "crl": Source(
+            what=f"the revocation list, {AMD}/vcek/v1/PRODUCT/crl",
+            checks=frozenset({"2.revocation", "2.recency"}),
+        ),
+    },
+    "tdx": {
+        "collateral": Source(
+            what="TCB info, QE identity and revocation lists of Intel's PCS as one JSON object "
+            "(docs/formats.md, 3.7)",
+            checks=frozenset({"2.collateral", "2.revocation", "2.tcb", "2.recency"}),
+        ),
+    },
+}
+"""Platform to file to its source; PRODUCT is Milan, Genoa or Turin."""
+
+
+def remedies(judged: Judged) -> Iterator[str]:
+    """Say what was not given and refused something, and how to give it."""
+    refused = {check.id for check in judged.report.failed}
+    if judged.kind is None:
+        if "5.consistency" in refused:
+            yield "5.consistency: give a proof from the one to the other with --consistency"
+        return
+    for name, source in SOURCES.get(judged.kind.platform, {}).items():
+        if name not in judged.given and (found := sorted(source.checks & refused)):
+            yield f"not given: {name}, {source.what}; --file {name}=PATH ({', '.join(found)})"
