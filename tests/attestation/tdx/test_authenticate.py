@@ -9,11 +9,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from attestation import der
 from attestation.checks import Outcome
 from attestation.errors import AttestationError
 from attestation.tdx import authenticate as tdx
 from attestation.tdx.evidence import Quote
 from attestation.tdx.layout import EnclaveReport, TdReport15
+from attestation.x509 import armored
 from tests.fakes.intel import TEE_TCB_SVN, Intel, intel
 from tests.fakes.intel_parts import (
     COMPONENTS,
@@ -162,6 +164,16 @@ def test_refuses_a_chain_that_does_not_parse():
     quote = VENDOR.quote(certificates=b"-----BEGIN CERTIFICATE-----")
     found = VENDOR.not_passed(quote)
     assert (found["2.chain"], found["2.signature"]) == ("FAIL", "SKIP")
+
+
+def test_refuses_serial_numbers_that_no_list_can_name():
+    leaf = bytearray(VENDOR.machine.certificate.public_bytes(Encoding.DER))
+    serial = der.children(der.children(der.whole(bytes(leaf), der.SEQUENCE))[0])[1]
+    leaf[serial.offset] |= 0x80
+    certificates = armored(bytes(leaf)) + VENDOR.platform_ca.pem
+    found = VENDOR.not_passed(VENDOR.quote(certificates=certificates))
+    assert found["2.chain"] == "FAIL"
+    assert "not positive" in VENDOR.refusal("2.chain", VENDOR.quote(certificates=certificates))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from attestation.claims import Context
 from attestation.evidence import Endorsement
@@ -14,6 +15,7 @@ from tests.fakes.intel_parts import (
     COMPONENTS,
     DAY,
     NOW,
+    Holder,
     crl,
     issue,
     module,
@@ -88,6 +90,18 @@ def test_a_machine_of_the_processor_ca_needs_that_ones_list():
     )
 
 
+def ca_chain(by: Holder, **values: Any) -> str:
+    """Write the chain of a PCK CA by anyone, with this root behind it."""
+    issued = replace(
+        issue("Intel SGX PCK Platform CA", by, **values), above=(VENDOR.root.certificate,)
+    )
+    return issued.pem.decode()
+
+
+OTHER_CURVE = issue(
+    "Intel SGX TCB Signing", VENDOR.root, key=ec.generate_private_key(ec.SECP384R1())
+)
+
 AFTER_COLLATERAL = {"2.identity": "SKIP", "2.collateral": "FAIL", "2.tcb": "SKIP"}
 UNJUDGED = {"2.recency": "SKIP", "2.floors": "SKIP"}
 
@@ -111,8 +125,15 @@ UNJUDGED = {"2.recency": "SKIP", "2.floors": "SKIP"}
             "valid at",
         ),
         ({"after": {"tcb_info_signature": "00" * 64}}, "signed by Intel SGX TCB Signing"),
+        ({"after": {"tcb_info_issuer_chain": OTHER_CURVE.pem.decode()}}, "a P-256 key of"),
         ({"after": {"qe_identity_signature": "11" * 64}}, "signed by Intel SGX TCB Signing"),
         ({"after": {"pck_crl_issuer_chain": STRANGER.platform_ca.pem.decode()}}, "a pinned root"),
+        ({"after": {"pck_crl_issuer_chain": ca_chain(STRANGER.root, ca=0)}}, "signed by Intel SGX"),
+        ({"after": {"pck_crl_issuer_chain": ca_chain(VENDOR.root, ca=None)}}, "a CA, valid at"),
+        (
+            {"after": {"pck_crl_issuer_chain": ca_chain(VENDOR.root, ca=0, not_after=NOW - 1)}},
+            "a CA, valid at",
+        ),
         ({"after": {"pck_crl_issuer_chain": VENDOR.tcb_signer.pem.decode()}}, "PCK Platform CA"),
     ],
 )
@@ -305,6 +326,36 @@ def test_old_parts_cannot_be_hidden_behind_new_ones():
     )
     for order in ((VENDOR.collateral(), mixed), (mixed, VENDOR.collateral())):
         assert not VENDOR.not_passed(context=VENDOR.context(*order))
+
+
+def test_what_intel_knew_counts_before_when_it_said_so():
+    known = {"tcbEvaluationDataNumber": 19, "issueDate": stamp(NOW - 2 * DAY)}
+    revoked = {"tcbLevels": [platform_level(status="Revoked")]}
+    extra = VENDOR.collateral(tcb_info={**known, **revoked})
+    for order in ((VENDOR.collateral(), extra), (extra, VENDOR.collateral())):
+        assert VENDOR.not_passed(context=VENDOR.context(*order)) == {"2.tcb": "FAIL"}
+
+
+SOON = NOW + DAY
+
+
+@pytest.mark.parametrize(
+    ("machine", "collateral"),
+    [
+        ({"not_after": SOON}, {}),
+        ({}, {"tcb_info": {"nextUpdate": stamp(SOON)}}),
+        ({}, {"qe_identity": {"nextUpdate": stamp(SOON)}}),
+        ({}, {"tcb_info": {"issueDate": stamp(SOON - 30 * DAY)}}),
+        ({}, {"signer": issue("Intel SGX TCB Signing", VENDOR.root, not_after=SOON)}),
+        ({}, {"after": {"pck_crl": crl(VENDOR.platform_ca, next_update=SOON).hex()}}),
+        ({}, {"after": {"root_ca_crl": crl(VENDOR.root, this_update=SOON - 30 * DAY).hex()}}),
+    ],
+)
+def test_what_ends_first_ends_the_acceptance(machine: dict[str, Any], collateral: dict[str, Any]):
+    context = with_collateral(**collateral)
+    checks, appraisal = VENDOR.judge(pck_by(**machine), context)
+    assert all(one.outcome == "PASS" for one in checks.done())
+    assert appraisal.expires == SOON
 
 
 def test_a_newer_list_of_revoked_machines_counts_wherever_it_is():
