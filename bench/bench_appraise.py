@@ -19,12 +19,14 @@ And `openpcc verify evidence` as a process, from nothing to its exit.
 """
 
 import cProfile
+import os
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -166,12 +168,13 @@ def as_process() -> None:
     """Measure what a person or a script waits for."""
     peer = "import tinfoil.attestation.attestation_sev"
     with tempfile.TemporaryDirectory(prefix="openpcc-bench-") as folder:
+        runs = partial(running, compiled_into(Path(folder)))
         ways = {
             "python": runs(sys.executable, "-c", "pass"),
             "import openpcc": runs(sys.executable, "-c", "import openpcc"),
             "import tinfoil's verifier": runs(str(PEERS_PYTHON), "-c", peer),
             **{
-                f"verify evidence {kind}": verifies(kind, name, Path(folder))
+                f"verify evidence {kind}": runs(*verify_evidence(kind, name, Path(folder)))
                 for kind, name, _ in (SNP, TDX)
             },
         }
@@ -180,8 +183,8 @@ def as_process() -> None:
     print(harness.report("processes", samples, unit="ms", scale=1e3, derived={"bars": bars}))
 
 
-def verifies(kind: str, name: str, folder: Path) -> Callable[[], None]:
-    """Make the call of `openpcc verify evidence` on a published case, which it accepts."""
+def verify_evidence(kind: str, name: str, folder: Path) -> tuple[str, ...]:
+    """Give the words of `openpcc verify evidence` for a published case, which it accepts."""
     case, policy = Case.read(kind, name), folder / f"{kind}.toml"
     policy.write_text(
         f'version = 1\n[attestation]\nplatforms = ["{kind}"]\n'
@@ -189,14 +192,20 @@ def verifies(kind: str, name: str, folder: Path) -> Callable[[], None]:
     )
     named = [f"--file={key}={one}" for key, some in case.paths.items() for one in some]
     words = ("--kind", kind, *named, f"--at={case.now}", f"--policy={policy}")
-    return runs(str(OPENPCC), "verify", "evidence", *words)
+    return (str(OPENPCC), "verify", "evidence", *words)
 
 
-def runs(*command: str) -> Callable[[], None]:
+def compiled_into(folder: Path) -> dict[str, str]:
+    """Give an environment in which Python keeps what it compiled, as it does once installed."""
+    kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    return {**kept, "PYTHONPYCACHEPREFIX": str(folder / "bytecode")}
+
+
+def running(environment: Mapping[str, str], *command: str) -> Callable[[], None]:
     """Make the call that runs a command to its end."""
 
     def run() -> None:
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
 
     return run
 
