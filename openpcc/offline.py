@@ -1,4 +1,4 @@
-"""Evidence judged by itself, without a service and without a network: for auditors and archives.
+"""A bundle judged by itself, without a service and without a network: for auditors and archives.
 
 The argument of DESIGN 5 as far as the bytes at hand carry it. What only the log can say (whether
 the release is still listed, whether the directory names this leaf) is out of scope and stands in
@@ -9,10 +9,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from attestation import verifier
-from attestation.checks import CHECKS, OF_A_QUOTE, Checks
+from attestation.checks import Checks
 from attestation.evidence import EvidenceBundle, KeysSection, SoftwareSection
-from attestation.parts import Parts
-from attestation.policy import AppraisalPolicy
 from attestation.result import UNKNOWN_PLATFORM, Report, Scope
 from attestation.verifier import Appraisal
 from openpcc.config import ClientPolicy
@@ -26,9 +24,6 @@ from openpcc.log_checks import (
 )
 from openpcc.suites import choose_suite
 from transparency_log.entry import Release
-
-OF_A_BUNDLE = "a quote with its endorsements does not show it"
-"""Why a check is out of scope where there is no bundle."""
 
 
 def judge_bundle(
@@ -72,57 +67,6 @@ def judge_bundle(
     checks.extend(appraisal.checks)
     checks.run("9.suite", ground(lambda: choose_suite(keys, policy)))
     return _bundle_report(bundle, checks, appraisal, release, now=now, policy=policy)
-
-
-def judge_parts(parts: Parts, *, now: int, policy: AppraisalPolicy) -> Report:
-    """Judge a quote with its endorsements; raises nothing, every finding is in the report.
-
-    Args:
-        parts: see `attestation.parts.read_parts`.
-        now: the time to judge at, Unix seconds.
-        policy: which evidence is accepted.
-    """
-    checks = Checks()
-    appraisal = verifier.verify_parts(
-        parts.platform, parts.quote, parts.endorsements, now=now, policy=policy
-    )
-    checks.extend(appraisal.checks)
-    for name in CHECKS:
-        if name not in OF_A_QUOTE:
-            checks.out_of_scope(name, OF_A_BUNDLE)
-    return Report(
-        platform=parts.platform,
-        at=now,
-        checks=checks.done(),
-        scope=Scope.PARTS,
-        simulated=policy.simulated,
-        expires=appraisal.expires,
-        machine=appraisal.machine,
-    )
-
-
-def refuse_parts(platform: str, because: str, *, now: int, policy: AppraisalPolicy) -> Report:
-    """Give the report on files that do not parse: nothing of them could be judged.
-
-    Args:
-        platform: as in a bundle.
-        because: what does not parse.
-        now: the time to judge at, Unix seconds.
-        policy: which evidence is accepted.
-    """
-    checks = Checks()
-    for name in CHECKS:
-        if name in OF_A_QUOTE:
-            checks.skip(name, because)
-        else:
-            checks.out_of_scope(name, OF_A_BUNDLE)
-    return Report(
-        platform=platform,
-        at=now,
-        checks=checks.done(),
-        scope=Scope.PARTS,
-        simulated=policy.simulated,
-    )
 
 
 def _bundle_report(

@@ -10,7 +10,8 @@ from attestation.parts import read_parts
 from attestation.result import Report, Scope, Verdict
 from attestation.strict_json import dumps
 from openpcc.log_checks import Known
-from openpcc.offline import judge_bundle, judge_parts
+from openpcc.offline import judge_bundle
+from openpcc.raw_evidence import judge_parts
 from tests.fakes.real_bundles import amd, snp_machine
 from tests.fakes.world import NOW, World
 from transparency_log.checkpoint import Checkpoint

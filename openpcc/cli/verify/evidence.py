@@ -16,7 +16,7 @@ from openpcc import clock
 from openpcc.cli import output
 from openpcc.cli.failures import PASSED, REFUSED
 from openpcc.cli.verify.arguments import refuse_wrong_usage, time_of
-from openpcc.cli.verify.judged import Judged, judge_bundle_file, judge_part_files
+from openpcc.cli.verify.judged import Judged
 from openpcc.cli.verify.shown import show, to_json, verdict
 
 
@@ -51,15 +51,14 @@ def run(args: argparse.Namespace) -> int:
     refuse_wrong_usage(args)
     now = clock.now()
     at = now if args.at is None else time_of(args.at)
-    judge = judge_bundle_file if args.kind is None else judge_part_files
     if args.ear is None:
-        judged = judge(args, at=at)
+        judged = _judge(args, at=at)
         _print(judged, args)
     else:
         from openpcc.cli.verify import ear  # here: it loads PyJWT, which nobody else needs
 
         signer = ear.Signer.load(args, at=at, now=now)
-        judged = judge(args, at=at)
+        judged = _judge(args, at=at)
         token = signer.sign(judged.report)
         if args.ear_out is None:
             output.line(token)
@@ -68,6 +67,17 @@ def run(args: argparse.Namespace) -> int:
             ear.write(args.ear_out, token)
             _print(judged, args)
     return REFUSED if judged.report.failed else PASSED
+
+
+def _judge(args: argparse.Namespace, *, at: int) -> Judged:
+    """Judge what was named; raw evidence needs nothing of the log, and starts the sooner."""
+    if args.kind is None:
+        from openpcc.cli.verify import bundle
+
+        return bundle.judge(args, at=at)
+    from openpcc.cli.verify import raw
+
+    return raw.judge(args, at=at)
 
 
 def _print(judged: Judged, args: argparse.Namespace) -> None:

@@ -1,0 +1,50 @@
+"""Raw evidence for `openpcc verify evidence`: files are read, `openpcc.raw_evidence` judges."""
+
+import argparse
+
+from attestation import verifier
+from attestation.claims import Ground
+from attestation.errors import MalformedEvidenceError
+from attestation.parts import Kind
+from attestation.policy import AppraisalPolicy
+from openpcc import raw_evidence
+from openpcc.cli.verify.arguments import kind_of, named_files
+from openpcc.cli.verify.judged import POLICY_REMEDY, Judged, read
+
+
+def judge(args: argparse.Namespace, *, at: int) -> Judged:
+    """Judge the raw evidence that the arguments name.
+
+    Raises:
+        ConfigurationError: the names are not those of the kind, the policy is none, or a file
+            cannot be read.
+    """
+    kind = kind_of(args.kind)
+    named = named_files(kind, args.files)
+    policy, words = _policy(args, kind)
+    files = [(name, read(path, kind.limit(name))) for name, path in named]
+    grounds: tuple[Ground, ...] = ()
+    try:
+        parts = kind.read(files)
+    except MalformedEvidenceError as error:
+        report = raw_evidence.refuse_parts(kind.platform, str(error), now=at, policy=policy)
+    else:
+        report = raw_evidence.judge_parts(parts, now=at, policy=policy)
+        if args.explain:
+            grounds = verifier.explain(parts.platform, parts.quote, parts.endorsements, policy)
+    return Judged(
+        report=report,
+        policy=words,
+        kind=kind,
+        given=frozenset(name for name, _ in files),
+        grounds=grounds if args.explain else None,
+    )
+
+
+def _policy(args: argparse.Namespace, kind: Kind) -> tuple[AppraisalPolicy, str]:
+    if args.policy is None:
+        policy = AppraisalPolicy(platforms=(kind.platform,))
+        return policy, f"none named: {kind.platform} under the vendor's roots, default limits"
+    from openpcc.config import load_appraisal_policy  # here: who names no policy needs no log
+
+    return load_appraisal_policy(args.policy, remedy=POLICY_REMEDY), str(args.policy)
