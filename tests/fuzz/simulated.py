@@ -1,12 +1,15 @@
 """The simulated platform: extensions, quotes and device reports, RIMs, event log."""
 
+import functools
 import json
 from dataclasses import replace
 
 from cryptography.x509 import ObjectIdentifier
 
+from attestation import verifier
 from attestation.errors import AppraisalError, MalformedEvidenceError
-from attestation.sections import DeviceEvidence
+from attestation.evidence import Endorsement, EvidenceBundle
+from attestation.sections import DeviceEvidence, DevicesSection
 from attestation.sev_snp import authenticate as sev_snp
 from attestation.simulated import authenticate
 from attestation.simulated.endorsements import (
@@ -21,8 +24,9 @@ from attestation.simulated.evidence import DeviceReport, Quote
 from attestation.strict_json import b64decode
 from attestation.x509 import parse_chain
 from tests.fakes import simulated as fake
-from tests.fuzz.pieces import named, numbered, pieces
-from tests.fuzz.target import Bytes, each, reads_back, target, writes
+from tests.fuzz.cases import TYPES
+from tests.fuzz.pieces import joined, named, numbered, pieces
+from tests.fuzz.target import Bytes, each, or_none, reads_back, target, writes
 
 OIDS = (MACHINE_ID_OID.dotted_string, VERSION_OID.dotted_string)
 
@@ -43,6 +47,27 @@ def rims() -> Bytes:
 
 def logs() -> Bytes:
     return [b"", fake.LOG.encode()]
+
+
+def whole_bundles() -> Bytes:
+    bundle = fake.scene().bundle()
+    stapled = numbered(TYPES, [(one.type, one.data) for one in bundle.endorsements])
+    return [joined([bundle.quote, bundle.devices or b"", stapled])]
+
+
+@functools.cache
+def good_bundle() -> EvidenceBundle:
+    return fake.scene().bundle()
+
+
+@target(verifier.verify, seeds=whole_bundles, refusals=())
+def verify_bundle(data: bytes) -> None:
+    """Any quote, devices and endorsements in a bundle give an appraisal; nothing is raised."""
+    quote, devices, *stapled = [*pieces(data), b"", b""]
+    found = tuple(Endorsement(type=kind, data=one) for kind, one in named(stapled, TYPES))
+    listed = devices if or_none(DevicesSection.parse, devices) else None
+    bundle = replace(good_bundle(), quote=quote, devices=listed, endorsements=found)
+    fake.scene().appraise(bundle)
 
 
 @target(machine_identity, seeds=extensions, longest=2**10)
