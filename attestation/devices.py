@@ -4,19 +4,28 @@ As many as the release says, each a different one, authentic, asked with this ep
 measured as its RIM says. How a report is read is for the family of the device; the table names it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from attestation.checks import Checks, given, readable
 from attestation.claims import Context, DeviceAppraisal, DeviceClaims, DeviceFamily
 from attestation.errors import AppraisalError
 from attestation.evidence import DeviceEvidence
+from attestation.nvidia import authenticate as nvidia
+from attestation.nvidia import topology as nvidia_topology
 from attestation.policy import Mark
 from attestation.reference_values import ReferenceValues
 from attestation.simulated import authenticate as simulated
 
-FAMILIES: Mapping[str, DeviceFamily] = {"simulated-gpu": simulated}
+FAMILIES: Mapping[str, DeviceFamily] = {
+    "nvidia-gpu": nvidia,
+    "nvidia-switch": nvidia,
+    "simulated-gpu": simulated,
+}
 """The kinds of devices this version can verify; others are refused by name."""
+
+SET_CHECKS: Sequence[Callable[[Sequence[DeviceEvidence]], None]] = (nvidia_topology.check_set,)
+"""What is judged of all devices together, once each is authentic: that they are of one machine."""
 
 CHECKED = ("6.authentic", "6.nonce", "6.measurements")
 """What is judged of each device."""
@@ -85,7 +94,10 @@ def _authenticate(
     identities = [_family(one).read_device(one).identity for one in devices]
     if len(set(identities)) != len(identities):
         raise AppraisalError("devices", expected="different devices", actual="one shown twice")
-    return tuple(_family(one).authenticate_device(one, context) for one in devices)
+    authentic = tuple(_family(one).authenticate_device(one, context) for one in devices)
+    for check_set in SET_CHECKS:
+        check_set(devices)
+    return authentic
 
 
 def _check_nonces(claims: Sequence[DeviceClaims], nonce: bytes) -> None:

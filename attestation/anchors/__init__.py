@@ -49,6 +49,26 @@ VENDOR_ROOTS: tuple[Anchor, ...] = (
             "a0af031289f5d5d4132f9186068a7fc13628633ba235777472e29b6b6c67a49e"
         ),
     ),
+    Anchor(
+        platform="nvidia",
+        name="NVIDIA Device Identity CA",
+        certificate_sha256=bytes.fromhex(
+            "102bf659d5419614c9d8e6aecebc80454eb26b1df6a769ac720b9a690b167b48"
+        ),
+        spki_sha256=bytes.fromhex(
+            "a90c4eb5acfd3e3d03a25db6a26b84f720ad0503196c627c21ddd48dd85b06a4"
+        ),
+    ),
+    Anchor(
+        platform="nvidia-rim",
+        name="NVIDIA CoRIM signing Root CA",
+        certificate_sha256=bytes.fromhex(
+            "12977b5115acb0381179279fffeb5a8c4d264971ebb32298023a465fa41df5d1"
+        ),
+        spki_sha256=bytes.fromhex(
+            "dec1dc316477aa851eebdf51327ae9f864bc8d89254657ed1e7eb9168af1e1a3"
+        ),
+    ),
 )
 """Every pinned vendor root."""
 

@@ -2,13 +2,16 @@
 
 import functools
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from cryptography.x509 import ObjectIdentifier
 
 from attestation.certificates import Certificate, check_issued, parse_certificate
 from attestation.errors import AppraisalError, MalformedEvidenceError
+from attestation.nvidia.evidence import Report as DeviceReport
+from attestation.nvidia.evidence import check_signature as check_device_signature
 from attestation.sev_snp.evidence import Report, check_signature
 from attestation.tdx.evidence import Quote
 from attestation.tdx.signatures import (
@@ -27,7 +30,11 @@ from tests.conformance.standard_cases.contract import (
     rows_of,
     unhex,
 )
-from tests.conformance.standard_cases.hardware_fields import quote_fields, report_fields
+from tests.conformance.standard_cases.hardware_fields import (
+    device_fields,
+    quote_fields,
+    report_fields,
+)
 
 REFUSED = (AppraisalError, MalformedEvidenceError)
 
@@ -124,8 +131,25 @@ def _check_quote(row: RowData, folder: Path) -> None:
     )
 
 
-def _check_device(_row: RowData, _folder: Path) -> None:
-    raise MismatchError("no NVIDIA parser yet")
+def _check_device(row: RowData, folder: Path) -> None:
+    data = (folder / row["report"]).read_bytes()
+    chain = parse_chain((folder / row["certs"]).read_bytes())
+    if "parsed" in row:
+        _compare("parsed", row["parsed"], device_fields(DeviceReport.parse(data), chain))
+    _check_expected(
+        _expect(row),
+        {
+            "report signature": lambda: check_device_signature(
+                DeviceReport.parse(data), chain[0].public_key, signer=chain[0].name
+            ),
+            "chain": lambda: _check_links(chain),
+        },
+    )
+
+
+def _check_links(chain: Sequence[Certificate]) -> None:
+    for certificate, issuer in pairwise(chain):
+        check_issued(certificate, issuer)
 
 
 SHAPES: Mapping[frozenset[str], Check] = {

@@ -1,7 +1,10 @@
 """The fields of reports and quotes under the names of FORMAT.md, 3.9, which are the sheets'."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+from attestation.certificates import Certificate
+from attestation.nvidia.evidence import DMTF, REQUEST, RESPONSE, SIGNATURE_SIZE
+from attestation.nvidia.evidence import Report as DeviceReport
 from attestation.sev_snp.evidence import NAMES, Report, SignerInfo
 from attestation.tdx.evidence import Quote
 from attestation.tdx.layout import FixedFields
@@ -65,6 +68,41 @@ def quote_fields(quote: Quote) -> Mapping[str, object]:
         "qe_isvprodid": quote.qe_report.isv_prod_id,
         "qe_isvsvn": quote.qe_report.isv_svn,
         "root_sha256": chain[-1].sha256.hex(),
+    }
+
+
+def device_fields(report: DeviceReport, chain: Sequence[Certificate]) -> Mapping[str, object]:
+    """Give the fields of a device report, and the subjects of its chain."""
+    names = ("spdm_version", "code", "param1", "param2")
+    subjects = [one.subject.rfc4514_string() for one in chain]
+    return {
+        "request": {
+            **dict(zip(names, map(hex, REQUEST), strict=True)),
+            "nonce": report.nonce.hex(),
+            "slot_id": report.slot,
+        },
+        "response": {
+            **dict(zip(names[:2], map(hex, RESPONSE), strict=True)),
+            "param1": report.param1,
+            "param2": report.param2,
+            "number_of_blocks": len(report.blocks),
+            "measurement_record_length": sum(7 + len(one.value) for one in report.blocks),
+            "responder_nonce": report.responder_nonce.hex(),
+            "opaque_length": sum(4 + len(value) for value in report.opaque.values()),
+            "signature_len": SIGNATURE_SIZE,
+        },
+        "measurements": {
+            str(one.index): {
+                "spec": DMTF,
+                "value_type": one.value_type,
+                "value_size": len(one.value),
+                "value": one.value.hex(),
+            }
+            for one in report.blocks
+        },
+        "opaque": [{"type": kind, "value": value.hex()} for kind, value in report.opaque.items()],
+        "leaf": subjects[0],
+        "chain": subjects,
     }
 
 

@@ -1,0 +1,191 @@
+"""A strict reader of the XML that RIMs are written in. XML 1.0, Namespaces in XML 1.0.
+
+    <a xmlns="urn:x" k="v">text<b/></a>
+
+Whatever begins with `<!` or `<?` is refused before a parser sees it: document types, and with them
+entities and everything external; comments, CDATA sections and processing instructions, which RIMs
+do not have and which canonicalisation would hide. What is left is elements, attributes and text.
+Expat reads them and sees to namespaces; size, depth and counts are limited here.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from xml.parsers import expat
+
+from attestation.errors import MalformedEvidenceError
+
+MAX_DOCUMENT = 2**18
+"""Bytes of a document; the largest known RIM has 26 KiB."""
+
+MAX_DEPTH = 12
+"""Elements within each other; the signature of a RIM reaches a depth of 6."""
+
+MAX_ELEMENTS = 1024
+"""Elements of a document; a RIM of 64 measurements has about 90."""
+
+MAX_ATTRIBUTES = 64
+"""Attributes of one element, its namespace declarations among them."""
+
+XML_NAMESPACE = "http://www.w3.org/XML/1998/namespace"
+"""Of `xml:lang` and the like, which canonicalisation treats apart, and RIMs do not have."""
+
+DECLARATION = re.compile(rb"""<\?xml version=["']1\.0["']( encoding=["'](UTF|utf)-8["'])? ?\?>""")
+"""The one XML declaration that may stand at the beginning."""
+
+FORBIDDEN = re.compile(rb"<[!?]")
+"""Where anything begins that is neither element nor text; in text a `<` is always escaped."""
+
+SEPARATOR = "\x1f"
+"""Between namespace, name and prefix as expat gives them; no character of XML."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Name:
+    """A name, with the prefix that it was written with; empty where there was none."""
+
+    namespace: str
+    local: str
+    prefix: str
+
+    @property
+    def qualified(self) -> str:
+        """Give it as written."""
+        return f"{self.prefix}:{self.local}" if self.prefix else self.local
+
+
+@dataclass(frozen=True, kw_only=True)
+class Element:
+    """An element.
+
+    Attributes:
+        declared: prefixes that it declares, to namespaces; the empty prefix is the default's.
+        attributes: all others; no two with the same namespace and local name.
+        content: elements and text, in order; no two texts next to each other.
+    """
+
+    name: Name
+    declared: tuple[tuple[str, str], ...]
+    attributes: tuple[tuple[Name, str], ...]
+    content: "tuple[Element | str, ...]" = field(repr=False)
+
+    @property
+    def elements(self) -> "tuple[Element, ...]":
+        """Give the elements directly inside."""
+        return tuple(one for one in self.content if isinstance(one, Element))
+
+    def named(self, namespace: str, local: str) -> "tuple[Element, ...]":
+        """Give those of them that have a name."""
+        wanted = (namespace, local)
+        return tuple(one for one in self.elements if (one.name.namespace, one.name.local) == wanted)
+
+    def descendants(self) -> "Iterator[Element]":
+        """Give this element and all inside, in the order of the document."""
+        yield self
+        for one in self.elements:
+            yield from one.descendants()
+
+    def attribute(self, local: str, namespace: str = "") -> str | None:
+        """Give the value of an attribute; None where there is none."""
+        for name, value in self.attributes:
+            if (name.namespace, name.local) == (namespace, local):
+                return value
+        return None
+
+
+def parse_xml(data: bytes) -> Element:
+    """Read a document; gives its root.
+
+    Raises:
+        MalformedEvidenceError: not well formed, over a limit, or with anything but elements,
+            attributes and text.
+    """
+    if len(data) > MAX_DOCUMENT:
+        raise MalformedEvidenceError(f"XML: more than {MAX_DOCUMENT} bytes")
+    declaration = DECLARATION.match(data)
+    start = declaration.end() if declaration else 0
+    if FORBIDDEN.search(data, start):
+        raise MalformedEvidenceError("XML: something other than elements, attributes and text")
+    builder = _Builder()
+    try:
+        builder.parser.Parse(data[start:], True)
+    except expat.ExpatError as error:
+        raise MalformedEvidenceError("XML: not well formed") from error
+    return builder.root()
+
+
+@dataclass(kw_only=True)
+class _Open:
+    """An element whose end has not been read."""
+
+    name: Name
+    declared: tuple[tuple[str, str], ...]
+    attributes: tuple[tuple[Name, str], ...]
+    content: list[Element | str]
+
+    def closed(self) -> Element:
+        return Element(
+            name=self.name,
+            declared=self.declared,
+            attributes=self.attributes,
+            content=tuple(self.content),
+        )
+
+
+class _Builder:
+    """Takes what expat finds and makes the tree; what a handler raises, `Parse` raises."""
+
+    def __init__(self) -> None:
+        parser = expat.ParserCreate("UTF-8", SEPARATOR)
+        parser.namespace_prefixes = True
+        parser.ordered_attributes = True
+        parser.buffer_text = True
+        parser.StartNamespaceDeclHandler = self._declare
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        parser.CharacterDataHandler = self._text
+        self.parser = parser
+        self._stack = [_Open(name=_name("document"), declared=(), attributes=(), content=[])]
+        self._declared: list[tuple[str, str]] = []
+        self._elements = 0
+
+    def root(self) -> Element:
+        """Give the root, of a whole document."""
+        (root,) = self._stack[0].closed().elements
+        return root
+
+    def _declare(self, prefix: str | None, namespace: str | None) -> None:
+        if prefix == "xml":
+            raise MalformedEvidenceError("XML: declares the prefix xml")
+        self._declared.append((prefix or "", namespace or ""))
+
+    def _start(self, name: str, attributes: list[str]) -> None:
+        self._elements += 1
+        if self._elements > MAX_ELEMENTS or len(self._stack) > MAX_DEPTH:
+            raise MalformedEvidenceError("XML: too many elements, or too deep")
+        if len(attributes) // 2 + len(self._declared) > MAX_ATTRIBUTES:
+            raise MalformedEvidenceError(f"XML: more than {MAX_ATTRIBUTES} attributes")
+        pairs = zip(attributes[::2], attributes[1::2], strict=True)
+        read = tuple((_name(one), value) for one, value in pairs)
+        if any(one.namespace == XML_NAMESPACE for one, _value in read):
+            raise MalformedEvidenceError("XML: an attribute of the prefix xml")
+        declared, self._declared = tuple(self._declared), []
+        self._stack.append(_Open(name=_name(name), declared=declared, attributes=read, content=[]))
+
+    def _end(self, _name: str) -> None:
+        done = self._stack.pop()
+        self._stack[-1].content.append(done.closed())
+
+    def _text(self, text: str) -> None:
+        content = self._stack[-1].content
+        if content and isinstance(content[-1], str):
+            content[-1] += text
+        else:
+            content.append(text)
+
+
+def _name(spelled: str) -> Name:
+    """Read `namespace`, `local` and `prefix` as expat joins them; the outer two may be left out."""
+    parts = spelled.split(SEPARATOR)
+    namespace, local = ("", parts[0]) if len(parts) == 1 else (parts[0], parts[1])
+    return Name(namespace=namespace, local=local, prefix=parts[2] if len(parts) == 3 else "")
