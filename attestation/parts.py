@@ -2,6 +2,7 @@
 
     sev-snp   report; leaf, intermediates, root (PEM or DER); crl (DER or PEM)
     tdx       quote; root; collateral (the JSON of docs/formats.md, 3.7)
+    …-vtpm    what an Azure guest reads (`attestation.tpm.files`), beside the files of its hardware
 
 Here bytes only find their place; what they are worth is for `verifier.verify_parts`.
 """
@@ -15,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from attestation.certificates import armored, parse_certificate, parse_chain
 from attestation.errors import MalformedEvidenceError
 from attestation.evidence import MAX_ENDORSEMENT, MAX_QUOTE, Endorsement
+from attestation.tpm.files import azure_quote
 from attestation.x509 import X509_ERRORS
 
 Files = Sequence[tuple[str, bytes]]
@@ -62,6 +64,7 @@ class Kind:
         others: names of the files that may stand beside it; those of `lists` more than once.
         lists: see `others`.
         endorsements: puts the others in order.
+        together: makes the quote of several files; None: it is the one file.
     """
 
     platform: str
@@ -69,6 +72,7 @@ class Kind:
     others: tuple[str, ...]
     lists: tuple[str, ...]
     endorsements: Callable[[Mapping[str, list[bytes]]], tuple[Endorsement, ...]]
+    together: Callable[[Mapping[str, list[bytes]]], bytes] | None = None
 
     def read(self, files: Files) -> Parts:
         """See `read_parts`."""
@@ -79,8 +83,11 @@ class Kind:
             if len(data) > limit:
                 raise MalformedEvidenceError(f"file {name}: larger than {limit} bytes")
             named[name].append(data)
-        endorsements = self.endorsements(named)
-        return Parts(platform=self.platform, quote=named[self.quote][0], endorsements=endorsements)
+        return Parts(
+            platform=self.platform,
+            quote=named[self.quote][0] if self.together is None else self.together(named),
+            endorsements=self.endorsements(named),
+        )
 
     def check_names(self, names: Sequence[str]) -> None:
         """Check that these are the names of one set of files.
@@ -151,6 +158,28 @@ KINDS: Mapping[str, Kind] = {
         others=("root", "collateral"),
         lists=("collateral",),
         endorsements=_of_tdx,
+    ),
+    "sev-snp-vtpm": Kind(
+        platform="sev-snp-vtpm",
+        quote="quote_message",
+        others=(
+            *("hcl_report", "quote_signature", "pcrs"),
+            *("leaf", "intermediates", "root", "crl"),
+        ),
+        lists=("intermediates", "crl"),
+        endorsements=_of_snp,
+        together=azure_quote,
+    ),
+    "tdx-vtpm": Kind(
+        platform="tdx-vtpm",
+        quote="quote_message",
+        others=(
+            *("hcl_report", "td_quote", "quote_signature", "pcrs"),
+            *("root", "collateral"),
+        ),
+        lists=("collateral",),
+        endorsements=_of_tdx,
+        together=azure_quote,
     ),
 }
 """The kinds of raw evidence this version can judge."""

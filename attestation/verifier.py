@@ -36,6 +36,7 @@ from attestation.reference_values import ReferenceValues
 from attestation.sev_snp import authenticate as sev_snp
 from attestation.simulated import authenticate as simulated
 from attestation.tdx import authenticate as tdx
+from attestation.tpm import authenticate as tpm
 
 __all__ = [
     "Appraisal",
@@ -50,7 +51,10 @@ __all__ = [
 PLATFORMS: Mapping[str, Platform] = {
     "sev-snp": sev_snp,
     "tdx": tdx,
+    "sev-snp-vtpm": tpm.SEV_SNP_VTPM,
+    "tdx-vtpm": tpm.TDX_VTPM,
     "simulated": simulated,
+    "simulated-vtpm": tpm.SIMULATED_VTPM,
 }
 """The platforms this version can verify; others are refused by name."""
 

@@ -1,0 +1,107 @@
+"""The hardware's part of a TPM quote: what its own platform judges, and how it names the AK.
+
+Two forms (docs/formats.md, 3.9). *Direct*: the platform's own quote, whose report data is
+SHA-512("openpcc tpm ak v1" 00 ‖ lp(SubjectPublicKeyInfo of the AK)). *Azure*: the paravisor's
+report, whose runtime data names the AK and has its digest in the report data.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import replace
+
+from attestation.binding import lp
+from attestation.claims import Context, Fault, QuoteClaims
+from attestation.errors import AppraisalError, MalformedEvidenceError
+from attestation.tpm.document import Azure, Direct, TpmQuote
+from attestation.tpm.hcl import HardwareType, check_binds_runtime
+from attestation.tpm.public import AkKey, spki
+
+AK_LABEL = b"openpcc tpm ak v1\x00"
+"""Domain of the report data that names an AK."""
+
+AZURE = {HardwareType.SNP: "sev-snp", HardwareType.TDX: "tdx"}
+"""Type of a paravisor's report to the platform that judges it."""
+
+OF_THE_PARAVISOR = frozenset({"SEPT_VE_DISABLE"})
+"""Faults of a guest's kernel that are none of Azure's paravisor. A page that the host takes away
+becomes an exception inside whoever runs at the first level, and that is the paravisor alone: its
+guest never sees one. Microsoft starts every TD so, and the code that has to bear it is measured."""
+
+
+def ak_report_data(ak: AkKey) -> bytes:
+    """Give the report data by which a hardware quote names an AK."""
+    return hashlib.sha512(AK_LABEL + lp(spki(ak))).digest()
+
+
+def hardware_quote(document: TpmQuote, hardware: str) -> bytes:
+    """Give what the platform of this name judges.
+
+    Raises:
+        MalformedEvidenceError: the document is about other hardware.
+    """
+    part = document.hardware
+    if isinstance(part, Direct):
+        return part.quote
+    found = AZURE[part.hcl.report_type]
+    if found != hardware:
+        raise MalformedEvidenceError(f"HCL report: of {found}, expected {hardware}")
+    return part.hcl.hardware if part.td_quote is None else part.td_quote
+
+
+def hardware_context(context: Context, hardware: str, name: str) -> Context:
+    """Give what the platform below judges against: the policy's words for this one are for it."""
+    policy = context.policy
+    roots = {hardware: policy.roots[name]} if name in policy.roots else {}
+    inner = replace(
+        policy, platforms=(hardware,), roots=roots, minimum_tcb={}, optional=policy.optional
+    )
+    return replace(context, policy=inner)
+
+
+def check_vouched(document: TpmQuote, claims: QuoteClaims) -> None:
+    """Judge that the hardware's report vouches for the AK.
+
+    Args:
+        document: with the AK.
+        claims: of the hardware's report; its report data is what was signed.
+
+    Raises:
+        AppraisalError: for another key, or for none.
+    """
+    part = document.hardware
+    if isinstance(part, Azure):
+        _check_runtime(part, claims, document.ak)
+    elif claims.report_data != (expected := ak_report_data(document.ak)):
+        raise AppraisalError(
+            "AK",
+            expected=f"report data that names the AK, {expected.hex()}",
+            actual=claims.report_data.hex(),
+        )
+
+
+def faults_of(document: TpmQuote, claims: QuoteClaims) -> Iterator[Fault]:
+    """Give what 8.guest refuses about what the hardware launched."""
+    azure = isinstance(document.hardware, Azure)
+    for fault in claims.faults:
+        if not (azure and fault.claim in OF_THE_PARAVISOR):
+            yield fault
+    for index, value in sorted(claims.registers.items()):
+        if any(value):
+            # The release's registers are PCRs: what was measured here it could not name.
+            yield Fault(
+                claim="hardware register",
+                expected=f"hardware register {index} untouched",
+                actual=value.hex(),
+            )
+
+
+def _check_runtime(part: Azure, claims: QuoteClaims, ak: AkKey) -> None:
+    check_binds_runtime(part.hcl, claims.report_data)
+    # Of SNP it is the same; of TDX the TDREPORT inside must be the one that was quoted.
+    check_binds_runtime(part.hcl, part.hcl.report_data)
+    vouched = part.hcl.runtime.ak()
+    if spki(vouched) != spki(ak):
+        digest = hashlib.sha256(spki(ak)).hexdigest()
+        raise AppraisalError(
+            "AK", expected="the AK of the runtime data", actual=f"a key with digest {digest}"
+        )
