@@ -86,7 +86,7 @@ def kind_of(name: str) -> Kind:
     """
     if name not in KINDS:
         raise ConfigurationError(
-            f"--kind {name[:64]!r}: this openpcc judges {' and '.join(KINDS)}; name one of them"
+            f"--kind {name[:64]!r}: this openpcc judges {', '.join(KINDS)}; name one of them"
         )
     return KINDS[name]
 

@@ -18,13 +18,16 @@ from openpcc import __version__
 from openpcc.cli.verify.judged import read
 from openpcc.errors import ConfigurationError
 
-LIFETIME = 3600
+LIFETIME = 300
 """Seconds a result is good for, unless what it rests on ends before."""
 
 MAX_KEY = 2**16
 """Bytes of a key file; a private key has some hundreds."""
 
-DEVELOPER = "openpcc"
+DEVELOPER = "https://openpcc.org"
+"""Who made this verifier, as docs/formats.md 8.1 names them."""
+
+BUILD = f"openpcc {__version__}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +60,7 @@ class Signer:
             ear_report.from_report(
                 report,
                 developer=DEVELOPER,
-                build=__version__,
+                build=BUILD,
                 nonce=self.nonce,
                 issued=self.now,
                 audience=self.audience,

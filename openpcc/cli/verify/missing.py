@@ -55,6 +55,7 @@ def remedies(judged: Judged) -> Iterator[str]:
         if "5.consistency" in refused:
             yield "5.consistency: give a proof from the one to the other with --consistency"
         return
-    for name, source in SOURCES.get(judged.kind.platform, {}).items():
+    hardware = judged.kind.platform.removesuffix("-vtpm")  # endorsed like the machine below it
+    for name, source in SOURCES.get(hardware, {}).items():
         if name not in judged.given and (found := sorted(source.checks & refused)):
             yield f"not given: {name}, {source.what}; --file {name}=PATH ({', '.join(found)})"
