@@ -8,7 +8,8 @@ One bundle, SIMULATED:
 
 The number of verifications is counted, not assumed: the profiler sees each call into the library.
 
-A report and a quote of real machines (../shared), beside the peers of `bench.peers`, in turns:
+A report and a quote of real machines (../shared), beside the peers of `bench.peers`, in turns; in
+processor time, because judging waits for nothing and others use this machine too:
 
     cold       `verifier.verify_parts` with everything forgotten that any function remembers
     vendor     the same, after another machine of the same vendor was judged: what the vendor signed
@@ -144,9 +145,9 @@ def beside_peers(kind: str, name: str, other: str) -> None:
             forget()
             for one in before:
                 one.judge()
-            began = time.perf_counter()
+            began = time.thread_time()
             case.judge()
-            return time.perf_counter() - began
+            return time.thread_time() - began
 
         return run
 
@@ -154,7 +155,11 @@ def beside_peers(kind: str, name: str, other: str) -> None:
     with Peers(case.evidence(), now=case.now) as peers:
         samples = harness.interleave({**ways, **peers.ways}, rounds=ROUNDS)
     derived = {"case": name, "before": other, "times_as_fast": ratios(samples, list(peers.ways))}
-    print(harness.report(f"appraise {kind}", samples, unit="ms", scale=1e3, derived=derived))
+    print(
+        harness.report(
+            f"appraise {kind}", samples, unit="ms of processor time", scale=1e3, derived=derived
+        )
+    )
 
 
 def ratios(samples: Mapping[str, list[float]], peers: list[str]) -> dict[str, dict[str, float]]:
