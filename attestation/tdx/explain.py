@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 
 from attestation.checks import readable
 from attestation.claims import Context, Ground
-from attestation.tdx.collateral import Collateral, read_collaterals
+from attestation.tdx.collateral import read_collaterals
+from attestation.tdx.documents import Collateral
 from attestation.tdx.endorsements import read_chain
 from attestation.tdx.evidence import Quote
 

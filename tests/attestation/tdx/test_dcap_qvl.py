@@ -22,7 +22,7 @@ from attestation.claims import Context
 from attestation.evidence import Endorsement
 from attestation.policy import AppraisalPolicy, Floors, NewestAccepted
 from attestation.tdx.authenticate import authenticate
-from attestation.tdx.collateral import Collateral
+from attestation.tdx.documents import Collateral
 from attestation.tdx.endorsements import PCK_CA_NAMES, pck_identity
 from attestation.tdx.evidence import Quote
 from attestation.tdx.layout import EnclaveReport, TdReport15

@@ -17,7 +17,7 @@ from attestation.errors import AttestationError, MalformedEvidenceError
 from attestation.evidence import Endorsement
 from attestation.policy import AppraisalPolicy, Floors, NewestAccepted
 from attestation.tdx.authenticate import authenticate, check_pck_chain
-from attestation.tdx.collateral import Collateral
+from attestation.tdx.documents import Collateral
 from attestation.tdx.endorsements import pck_identity, read_chain
 from attestation.tdx.evidence import Quote
 from attestation.tdx.fields import fields
