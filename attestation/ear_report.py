@@ -176,6 +176,7 @@ def _about(report: Report) -> dict[str, str]:
     words = {
         "verdict": report.verdict.value,
         "scope": report.scope.value,
+        "at": str(report.at),
         "platform": report.platform,
         "simulated": "yes" if report.simulated else "no",
         "machine": None if report.machine is None else report.machine.hex(),

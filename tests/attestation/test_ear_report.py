@@ -164,6 +164,7 @@ def test_says_what_it_is_about():
     assert found.about == {
         "verdict": "accepted",
         "scope": "node",
+        "at": str(found.issued),
         "platform": "sev-snp",
         "simulated": "no",
         "machine": "00" * 64,
