@@ -2,14 +2,14 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from attestation.ccel import ccel_events, replay_ccel
+from attestation.configfs_tsm import TsmReport
 from attestation.errors import AttesterError
-from attestation.eventlog import UNTOUCHED
+from attestation.eventlog import UNTOUCHED, text_digest
 from attestation.policy import AppraisalPolicy
 from attestation.tdx.collect import (
     AGENT_REGISTER,
@@ -22,6 +22,7 @@ from attestation.tdx.evidence import Quote
 from attestation.verifier import verify_parts
 from tests.fakes import tcg
 from tests.fakes.amd import NOW
+from tests.fakes.intel import intel
 from tests.standins.running import Guest, guest
 
 BINDING = bytes(range(64))
@@ -30,11 +31,18 @@ MODELS = (("zebra", bytes(32)), ("demo", b"d" * 32))
 ARGUMENTS = ("--max-model-len", "1024")
 
 
-@pytest.fixture
-def machine(tmp_path: Path) -> Iterator[Guest]:
-    """A guest that has just started: registers cannot be set back."""
-    with guest(tmp_path, "intel", FIRMWARE) as mounted:
+@pytest.fixture(scope="module")
+def mounted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
+    with guest(tmp_path_factory.mktemp("guest"), "intel") as mounted:
         yield mounted
+
+
+@pytest.fixture
+def machine(mounted: Guest) -> Guest:
+    """A guest that has just started: its registers are untouched."""
+    mounted.start_again()
+    mounted.ccel.write_bytes(FIRMWARE)
+    return mounted
 
 
 def attester_of(machine: Guest) -> TdxAttester:
@@ -85,10 +93,11 @@ def test_an_agent_that_starts_again_measures_nothing_twice(machine: Guest):
 
 
 def test_an_agent_that_was_interrupted_goes_on(machine: Guest):
+    first = f'["model", "demo", "{(b"d" * 32).hex()}"]'
+    rtmr(machine).write_bytes(text_digest(first))
     machine.fail("extend3.EIO")
     with pytest.raises(AttesterError, match=r"rtmr3.*run as root"):
         attester_of(machine).boot(MODELS, ARGUMENTS)
-    (machine.faults / "extend3.EIO.0").unlink(missing_ok=True)
     log = attester_of(machine).boot(MODELS, ARGUMENTS)
     assert rtmr(machine).read_bytes() == replay_ccel(log)[AGENT_REGISTER]
 
@@ -120,14 +129,14 @@ def test_notices_a_measurement_that_was_lost(machine: Guest):
         pytest.param(tcg.old_record(1, 5, b"one"), "with SHA-384", id="old form"),
     ],
 )
-def test_refuses_a_log_that_no_guest_can_have(tmp_path: Path, log: bytes, said: str):
-    with guest(tmp_path, "intel", log) as machine:
-        with pytest.raises(AttesterError, match=said):
-            attester_of(machine).boot(MODELS, ARGUMENTS)
+def test_refuses_a_log_that_no_guest_can_have(machine: Guest, log: bytes, said: str):
+    machine.ccel.write_bytes(log)
+    with pytest.raises(AttesterError, match=said):
+        attester_of(machine).boot(MODELS, ARGUMENTS)
+    assert rtmr(machine).read_bytes() == UNTOUCHED
 
 
-@contextmanager
-def copied(machine: Guest, tmp_path: Path, missing: Path) -> Iterator[Path]:
+def copied(machine: Guest, tmp_path: Path, missing: Path) -> Path:
     """A root whose files are those of the guest, but for one folder or file."""
     root = tmp_path / "copy"
     for one in (CCEL, MEASUREMENTS):
@@ -135,22 +144,41 @@ def copied(machine: Guest, tmp_path: Path, missing: Path) -> Iterator[Path]:
             (root / one).parent.mkdir(parents=True, exist_ok=True)
             os.symlink(machine.root / one, root / one)
     os.symlink(machine.root / "sys/kernel", root / "sys/kernel")
-    yield root
+    return root
 
 
 @pytest.mark.parametrize(
     ("missing", "remedy"), [(CCEL, "firmware that writes a CCEL"), (MEASUREMENTS, "Linux 6.16")]
 )
 def test_says_what_is_missing(machine: Guest, tmp_path: Path, missing: Path, remedy: str):
-    with copied(machine, tmp_path, missing) as root:
-        with pytest.raises(AttesterError, match=remedy):
-            TdxAttester.open(root, pause=lambda _: None).boot(MODELS, ARGUMENTS)
+    attester = TdxAttester.open(copied(machine, tmp_path, missing), pause=lambda _: None)
+    with pytest.raises(AttesterError, match=remedy):
+        attester.boot(MODELS, ARGUMENTS)
 
 
-def test_refuses_to_read_what_is_no_quote(tmp_path: Path):
-    with guest(tmp_path) as mounted:
-        with pytest.raises(AttesterError, match="answered by sev_guest, expected tdx_guest"):
-            attester_of(mounted)
+def test_says_whose_answer_it_is_where_it_is_another_guests(tmp_path: Path):
+    said = "answered by sev_guest, expected tdx_guest"
+    with guest(tmp_path) as mounted, pytest.raises(AttesterError, match=said):
+        attester_of(mounted)
+
+
+@pytest.mark.parametrize(
+    ("quote", "said"),
+    [
+        pytest.param(b"\xd2\x84" + bytes(9000), "must offer DCAP quotes", id="a CWT"),
+        pytest.param(intel().quote(), "over other bytes", id="over other bytes"),
+        pytest.param(
+            intel().quote(body={"report_data": bytes(64)}, machine=intel().pck(sgx=b"\x30\x00")),
+            "register the platform",
+            id="of no platform",
+        ),
+    ],
+)
+def test_refuses_a_quote_it_cannot_use(monkeypatch: pytest.MonkeyPatch, quote: bytes, said: str):
+    found = TsmReport(outblob=quote, auxblob=b"", manifestblob=b"")
+    monkeypatch.setattr("attestation.tdx.collect.read_report", lambda *_, **__: found)
+    with pytest.raises(AttesterError, match=said):
+        TdxAttester.open(Path("/"), pause=lambda _: None)
 
 
 class TestTheStandIn:

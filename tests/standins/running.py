@@ -1,0 +1,96 @@
+"""Starts the stand-ins, for as long as a `with` lasts; tests skip where a tool is missing."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from attestation.evidence import Endorsement, parse_endorsements
+from tests.tools import requires
+
+ROOT = Path(__file__).resolve().parents[2]
+STOPS_WITHIN = 20.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guest:
+    """A mounted guest.
+
+    Attributes:
+        root: what stands for `/`.
+        faults: folder to put faults into.
+        out: what a verifier needs.
+        ccel: the firmware's log, to be written.
+        program: what mounts it.
+    """
+
+    root: Path
+    faults: Path
+    out: Path
+    ccel: Path
+    program: "subprocess.Popen[str]"
+
+    def fail(self, *acts: str) -> None:
+        """Let the next of these acts fail, in this order where one is named twice."""
+        for number, act in enumerate(acts):
+            (self.faults / f"{act}.{number}").touch()
+
+    def start_again(self) -> None:
+        """Set the registers back, forget faults."""
+        for fault in self.faults.iterdir():
+            fault.unlink()
+        self.program.send_signal(signal.SIGHUP)
+        _await(self.program, "started again")
+
+    @property
+    def vendor_root(self) -> bytes:
+        """Give the SHA-256 of the vendor's root key."""
+        return bytes.fromhex((self.out / "root.sha256").read_text())
+
+    @property
+    def endorsements(self) -> tuple[Endorsement, ...]:
+        """Give what a gateway would push."""
+        return parse_endorsements((self.out / "endorsements.json").read_bytes())
+
+
+@contextmanager
+def guest(folder: Path, hardware: str = "none", ccel: bytes = b"") -> Iterator[Guest]:
+    """Mount a guest below a folder."""
+    requires("fusermount3")
+    if find_spec("pyfuse3") is None:
+        pytest.skip("pyfuse3 is not installed")
+    root, faults, out, log = (folder / name for name in ("guest", "faults", "out", "ccel"))
+    root.mkdir(parents=True)
+    faults.mkdir()
+    log.write_bytes(ccel)
+    arguments = [str(root), "--hardware", hardware, "--faults", str(faults), "--out", str(out)]
+    if hardware == "intel":
+        arguments += ["--ccel", str(log)]
+    with _program("tests.standins.guest", arguments, announces="mounted") as program:
+        yield Guest(root=root, faults=faults, out=out, ccel=log, program=program)
+
+
+@contextmanager
+def _program(
+    module: str, arguments: list[str], *, announces: str
+) -> Iterator["subprocess.Popen[str]"]:
+    """Run one of the stand-ins, from its announcement to the end of the `with`."""
+    command = [sys.executable, "-m", module, *arguments]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as program:
+        try:
+            _await(program, announces)
+            yield program
+        finally:
+            program.terminate()
+            program.wait(STOPS_WITHIN)
+
+
+def _await(program: "subprocess.Popen[str]", line: str) -> None:
+    assert program.stdout is not None
+    assert program.stdout.readline().strip() == line
