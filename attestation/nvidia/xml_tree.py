@@ -6,6 +6,10 @@ Whatever begins with `<!` or `<?` is refused before a parser sees it: document t
 entities and everything external; comments, CDATA sections and processing instructions, which RIMs
 do not have and which canonicalisation would hide. What is left is elements, attributes and text.
 Expat reads them and sees to namespaces; size, depth and counts are limited here.
+
+That look for `<!` is only as good as our knowing how bytes become characters. Expat guesses UTF-16
+from the first bytes even where it is told UTF-8, so a document begins with `<` and holds no zero
+byte; and should a document type still get as far as the parser, it is refused there.
 """
 
 import re
@@ -102,6 +106,8 @@ def parse_xml(data: bytes) -> Element:
     """
     if len(data) > MAX_DOCUMENT:
         raise MalformedEvidenceError(f"XML: more than {MAX_DOCUMENT} bytes")
+    if not data.startswith(b"<") or b"\0" in data:
+        raise MalformedEvidenceError("XML: does not begin with an element, in UTF-8")
     declaration = DECLARATION.match(data)
     start = declaration.end() if declaration else 0
     if FORBIDDEN.search(data, start):
@@ -144,6 +150,7 @@ class _Builder:
         parser.StartElementHandler = self._start
         parser.EndElementHandler = self._end
         parser.CharacterDataHandler = self._text
+        parser.StartDoctypeDeclHandler = self._refuse_doctype
         self.parser = parser
         self._stack = [_Open(name=_name("document"), declared=(), attributes=(), content=[])]
         self._declared: list[tuple[str, str]] = []
@@ -153,6 +160,9 @@ class _Builder:
         """Give the root, of a whole document."""
         (root,) = self._stack[0].closed().elements
         return root
+
+    def _refuse_doctype(self, *_arguments: object) -> None:
+        raise MalformedEvidenceError("XML: a document type")
 
     def _declare(self, prefix: str | None, namespace: str | None) -> None:
         if prefix == "xml":
