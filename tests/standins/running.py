@@ -1,8 +1,11 @@
 """Starts the stand-ins, for as long as a `with` lasts; tests skip where a tool is missing."""
 
+import ctypes
+import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -74,6 +77,59 @@ def guest(folder: Path, hardware: str = "none", ccel: bytes = b"") -> Iterator[G
         arguments += ["--ccel", str(log)]
     with _program("tests.standins.guest", arguments, announces="mounted") as program:
         yield Guest(root=root, faults=faults, out=out, ccel=log, program=program)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gpus:
+    """GPUs whose library this process has loaded; `folder` is what it answers from."""
+
+    folder: Path
+
+    def fail(self, function: str, error: int) -> None:
+        """Let a function of the library return an error from now on."""
+        (self.folder / "fail" / function).write_text(str(error))
+
+    def set_mode(self, *, feature: int = 1, tools: int = 0, multi_gpu: int = 0) -> None:
+        """Set what the driver says of the GPUs' mode."""
+        (self.folder / "settings").write_text(f"2 {feature} {tools} {multi_gpu}\n")
+
+    @property
+    def roots(self) -> dict[str, bytes]:
+        """Give the roots to pin."""
+        files = {"nvidia": "root.sha256", "nvidia-rim": "rim-root.sha256"}
+        return {
+            name: bytes.fromhex((self.folder / file).read_text()) for name, file in files.items()
+        }
+
+    @property
+    def endorsements(self) -> tuple[Endorsement, ...]:
+        """Give what a gateway would push."""
+        return parse_endorsements((self.folder / "endorsements.json").read_bytes())
+
+
+@contextmanager
+def gpus(count: int = 1, chip: str = "GH100") -> Iterator[Gpus]:
+    """Offer GPUs to this process.
+
+    The library is loaded by its path before the binding asks for it by name; the loader knows it
+    by its name from then on, for as long as the process lives. What it answers is the folder's.
+    """
+    requires("gcc")
+    if find_spec("pynvml") is None:
+        pytest.skip("nvidia-ml-py is not installed")
+    before = os.environ.get("OPENPCC_NVML")
+    # Paths of sockets are short, those of tests are not.
+    with tempfile.TemporaryDirectory(prefix="gpus-") as name:
+        arguments = [name, "--count", str(count), "--chip", chip]
+        with _program("tests.standins.gpus", arguments, announces="serving"):
+            ctypes.CDLL(f"{name}/libnvidia-ml.so.1")
+            os.environ["OPENPCC_NVML"] = name
+            try:
+                yield Gpus(folder=Path(name))
+            finally:
+                os.environ.pop("OPENPCC_NVML")
+                if before is not None:
+                    os.environ["OPENPCC_NVML"] = before
 
 
 @contextmanager
