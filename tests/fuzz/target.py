@@ -81,7 +81,7 @@ def each(*readings: Callable[[], object]) -> None:
     for read in readings:
         try:
             read()
-        except MalformedEvidenceError as error:
+        except AttestationError as error:
             refused.append(error)
     if len(refused) == len(readings):
         raise refused[-1]

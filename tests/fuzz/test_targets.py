@@ -21,10 +21,10 @@ from attestation.strict_json import dumps
 from tests.fuzz.documents import EAR
 from tests.fuzz.targets import TARGETS, Target
 
-SEEDS = 6
+SEEDS = 4
 """Seeds of a target that are changed here."""
 
-PLACES = 12
+PLACES = 8
 """Places of a seed that are changed here."""
 
 REPLACEMENTS = (b"", b"\0", b"\xff", b"\\ud800", b'"', b"-1", b"9" * 5000)

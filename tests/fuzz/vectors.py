@@ -28,6 +28,16 @@ def published(kind: str, name: str) -> list[bytes]:
     return list(dict.fromkeys(data for _, files in cases(kind) for data in files.get(name, ())))
 
 
+def standing_beside(kind: str, key: str) -> list[bytes]:
+    """Give files that stand in an index beside its cases, as `ocsp`."""
+    found = []
+    for index in sorted(VECTORS.glob("**/INDEX.json")):
+        listed = json.loads(index.read_bytes())
+        if listed.get("kind") == kind:
+            found += [(index.parent / one["file"]).read_bytes() for one in listed.get(key) or ()]
+    return found
+
+
 def standards(pattern: str) -> list[bytes]:
     """Give files of the standards' sets."""
     return [path.read_bytes() for path in sorted((VECTORS / "standards").glob(pattern))]

@@ -1,0 +1,120 @@
+"""NVIDIA: reports, RIMs and the XML they are written in, OCSP answers, one device as a whole."""
+
+import hashlib
+from dataclasses import replace
+
+from cryptography.x509 import ObjectIdentifier
+
+from attestation.anchors import anchors_of
+from attestation.errors import AppraisalError, MalformedEvidenceError, UnjudgedError
+from attestation.evidence import Endorsement
+from attestation.nvidia import authenticate
+from attestation.nvidia.canonical import canonical
+from attestation.nvidia.endorsements import identify, leaf_fwids
+from attestation.nvidia.evidence import Report
+from attestation.nvidia.fields import fields, rim_fields
+from attestation.nvidia.ocsp import Answer, is_responder
+from attestation.nvidia.rim import SignedRim
+from attestation.nvidia.xml_signature import Signed
+from attestation.nvidia.xml_tree import parse_xml
+from attestation.sections import DeviceEvidence
+from attestation.x509 import parse_chain
+from tests.fakes.amd import NOW
+from tests.fakes.nvidia import composite_device_id, nvidia, tcb_info
+from tests.fuzz.pieces import joined, named, numbered, pieces
+from tests.fuzz.target import Bytes, each, target
+from tests.fuzz.vectors import published, standing_beside
+
+TYPES = ("rim", "ocsp", "other")
+REFUSED = (MalformedEvidenceError, AppraisalError, UnjudgedError)
+USAGE, OCSP_SIGNING = "2.5.29.37", b"0\x0a\x06\x08+\x06\x01\x05\x05\x07\x03\x09"
+OIDS = ("2.23.133.5.4.1", "2.23.133.5.4.1.1", USAGE)
+
+
+def reports() -> Bytes:
+    for family in ("GH100", "GB100", "LS_10"):
+        yield nvidia(family).report(nvidia(family).device())
+    yield from published("nvidia", "report")
+
+
+def rims() -> Bytes:
+    yield from nvidia().rims()
+    yield from published("nvidia", "rim")
+
+
+def answers() -> Bytes:
+    yield from nvidia().answers(nvidia().device())
+    yield from standing_beside("nvidia", "ocsp")
+
+
+def devices() -> Bytes:
+    for family in ("GH100", "LS_10"):
+        vendor = nvidia(family)
+        chip = vendor.device()
+        stapled = [(one.type, one.data) for one in vendor.endorsements(chip)]
+        device = chip.evidence(vendor.report(chip))
+        parts = [device.kind.encode(), device.report, device.certificates]
+        yield joined([*parts, numbered(TYPES, stapled)])
+
+
+def leaf_extensions() -> Bytes:
+    for make in (composite_device_id, tcb_info):
+        values = [*make(hashlib.sha384(b"firmware").digest()).items(), (USAGE, OCSP_SIGNING)]
+        yield numbered(OIDS, values)
+
+
+@target(Report.parse, Report.split, seeds=reports)
+def nvidia_report(data: bytes) -> None:
+    """Any bytes give an SPDM report with all its fields, or MalformedEvidenceError."""
+    report, rest = Report.split(data)
+    fields(report, rest)
+    assert Report.parse(data[: len(data) - len(rest)]) == report
+
+
+@target(parse_xml, seeds=rims)
+def xml_document(data: bytes) -> None:
+    """Any bytes give a tree of which the canonical form is its own, or MalformedEvidenceError."""
+    once = canonical(parse_xml(data))
+    assert canonical(parse_xml(once)) == once
+
+
+@target(SignedRim.parse, SignedRim.authenticate, Signed.parse, seeds=rims, refusals=REFUSED)
+def nvidia_rim(data: bytes) -> None:
+    """Any bytes give reference measurements, authentic or not, or are refused."""
+    read = SignedRim.parse(data)
+    rim_fields(read)
+    anchors = anchors_of(authenticate.RIM_ROOT, nvidia().context(()).policy)
+    read.authenticate(anchors=anchors, now=NOW)
+
+
+@target(Answer.parse, seeds=answers)
+def ocsp_answer(data: bytes) -> None:
+    """Any bytes give an OCSP answer that can be asked, or MalformedEvidenceError."""
+    leaf, issuer, *_ = parse_chain(nvidia().device().pem)
+    Answer.parse(data).names(leaf, issuer)
+
+
+@target(leaf_fwids, is_responder, seeds=leaf_extensions, longest=2**10)
+def nvidia_extensions(data: bytes) -> None:
+    """Any values of the extensions read give firmware ids and usage, or are refused."""
+    values = {ObjectIdentifier(oid): value for oid, value in named(pieces(data), OIDS)}
+    leaf = replace(parse_chain(nvidia().device().pem)[0], der=data, extensions=values)
+    each(lambda: leaf_fwids(leaf), lambda: is_responder(leaf))
+
+
+@target(
+    authenticate.read_device, authenticate.authenticate_device,
+    authenticate.appraise_measurements, identify, seeds=devices, refusals=REFUSED,
+)  # fmt: skip
+def nvidia_device(data: bytes) -> None:
+    """Any report, chain and endorsements give an appraisal, or are refused."""
+    kind, report, chain, *stapled = [*pieces(data), b"", b"", b""]
+    found = tuple(Endorsement(type=kind, data=one) for kind, one in named(stapled, TYPES))
+    device = DeviceEvidence(
+        kind=kind.decode("latin-1"), report=report, certificates=chain, mode="on"
+    )
+    context, claims = nvidia().context(found), authenticate.read_device(device)
+    each(
+        lambda: authenticate.authenticate_device(device, context),
+        lambda: authenticate.appraise_measurements(device, claims, context),
+    )
