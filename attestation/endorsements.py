@@ -88,8 +88,10 @@ class Crl:
         return _is_signed(self, issuer)
 
     def lists(self, serial: int) -> bool:
-        """Say whether a certificate of this issuer is revoked."""
-        return self.parsed.get_revoked_certificate_by_serial_number(serial) is not None
+        """Say whether a certificate of this issuer is revoked; no list names a negative number."""
+        return (
+            serial >= 0 and self.parsed.get_revoked_certificate_by_serial_number(serial) is not None
+        )
 
 
 def of_type(endorsements: Iterable[Endorsement], kind: str) -> tuple[bytes, ...]:
@@ -135,6 +137,12 @@ def check_revocation(
         crl = crls.get(issuer.spki_sha256)
         if crl is None:
             missing.append(issuer.name)
+        elif certificate.serial < 0:
+            raise AppraisalError(
+                "serial number",
+                expected=f"{certificate.name} with a serial number that a CRL can name",
+                actual="a negative one",
+            )
         elif crl.lists(certificate.serial):
             raise AppraisalError(
                 "revocation",
@@ -145,8 +153,13 @@ def check_revocation(
         raise UnjudgedError(f"there is no CRL signed by {' or by '.join(dict.fromkeys(missing))}")
 
 
-def check_recency(crls: Mapping[bytes, Crl], context: Context) -> int:
+def check_recency(crls: Mapping[bytes, Crl], context: Context, chain: Sequence[Certificate]) -> int:
     """Judge that every list is inside its validity and the policy's age; give its last such second.
+
+    Args:
+        crls: by SHA-256 of the issuer's key, signed.
+        context: with the time and the policy's ages.
+        chain: that the lists are about; its last certificate is the root.
 
     Raises:
         AppraisalError: one is not.
@@ -154,10 +167,13 @@ def check_recency(crls: Mapping[bytes, Crl], context: Context) -> int:
     """
     if not crls:
         raise UnjudgedError("there is no CRL")
-    age = context.policy.ages.crl
-    for crl in crls.values():
+    ends = []
+    for issuer, crl in crls.items():
+        ages = context.policy.ages
+        age = ages.root_crl if issuer == chain[-1].spki_sha256 else ages.crl
         _check_current(crl, context.now, age)
-    return min(min(crl.next_update, crl.this_update + age) for crl in crls.values())
+        ends.append(min(crl.next_update, crl.this_update + age))
+    return min(ends)
 
 
 def check_floors(found: Mapping[bytes, Mark], context: Context) -> None:

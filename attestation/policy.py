@@ -19,7 +19,7 @@ MAX_EPOCH = 86400
 DAY = 86400
 """Seconds."""
 
-MAX_AGE = 365 * DAY
+MAX_AGE = 731 * DAY
 """Seconds of the greatest age a policy may allow; more is a typing mistake."""
 
 MACHINE_SIZES = (16, 32, 64)
@@ -84,9 +84,14 @@ class NewestAccepted:
 
 @dataclass(frozen=True, kw_only=True)
 class Ages:
-    """Greatest age of endorsements, seconds, whatever their own validity says."""
+    """Greatest age of endorsements, seconds, whatever their own validity says.
+
+    A root's list has an age of its own: roots are kept offline, and AMD and Intel publish theirs
+    once a year.
+    """
 
     crl: int = 30 * DAY
+    root_crl: int = 400 * DAY
     ocsp: int = DAY
     collateral: int = 30 * DAY
 
@@ -175,6 +180,7 @@ def _ages(reader: PolicyTable) -> Ages:
     default = Ages()
     ages = Ages(
         crl=reader.integer("crl", default=default.crl, high=MAX_AGE),
+        root_crl=reader.integer("root_crl", default=default.root_crl, high=MAX_AGE),
         ocsp=reader.integer("ocsp", default=default.ocsp, high=MAX_AGE),
         collateral=reader.integer("collateral", default=default.collateral, high=MAX_AGE),
     )

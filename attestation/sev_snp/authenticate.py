@@ -70,7 +70,7 @@ def authenticate(quote: bytes, context: Context, checks: Checks) -> QuoteApprais
     # 2.tcb        the platform runs at least the version it reports, and was launched at
     checks.run("2.tcb", lambda: check_tcb_order(given(report, "report"), components))
     # 2.recency    and all this is recent
-    recent = checks.run("2.recency", lambda: check_recency(crls, context))
+    recent = checks.run("2.recency", lambda: check_recency(crls, context, given(chain, "chain")))
     # 2.floors     and not older than what others, or this client, have seen
     checks.run("2.floors", lambda: check_floors(marks(crls), context))
     endorsed = chain if checks.passed("2.chain") else None

@@ -71,7 +71,7 @@ def authenticate(quote: bytes, context: Context, checks: Checks) -> QuoteApprais
     # 2.tcb        the machine runs what the vendor stands by
     checks.run("2.tcb", lambda: _check_status(given(parsed, "quote")))
     # 2.recency    and all this is recent
-    recent = checks.run("2.recency", lambda: check_recency(crls, context))
+    recent = checks.run("2.recency", lambda: check_recency(crls, context, given(chain, "chain")))
     # 2.floors     and not older than what others, or this client, have seen
     checks.run("2.floors", lambda: check_floors(marks(crls), context))
     endorsed = chain is not None and checks.passed("2.chain")
@@ -133,7 +133,7 @@ def authenticate_device(device: DeviceEvidence, context: Context) -> DeviceAppra
     )
     crls = _lists(chain, context)
     check_revocation(pairwise(chain), crls)
-    recent = check_recency(crls, context)
+    recent = check_recency(crls, context, chain)
     check_floors(marks(crls), context)
     return DeviceAppraisal(expires=_expiry(chain, recent), marks=marks(crls))
 

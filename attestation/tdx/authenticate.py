@@ -224,7 +224,7 @@ def _status(found: _Found) -> TcbStatus:
 def _check_recency(found: _Found, context: Context) -> int:
     """Judge dates of lists and ages of everything; give the last second at which they hold."""
     ages = context.policy.ages
-    listed = check_recency(found.crls, context)
+    listed = check_recency(found.crls, context, given(found.chain, "chain"))
     data = given(found.data, "TCB data")
     check_age(data, context.now, ages.collateral)
     return min(listed, *(one.issue_date + ages.collateral for one in data.documents))

@@ -55,14 +55,14 @@ def judge(*lists: bytes) -> None:
     check_revocation(pairwise(CHAIN), found(*lists))
 
 
-def context(now: int = NOW, age: int = 10**6, **limits) -> Context:
-    policy = AppraisalPolicy(platforms=("sev-snp",), ages=Ages(crl=age))
+def context(now: int = NOW, age: int = 10**6, root_age: int = 10**6, **limits) -> Context:
+    policy = AppraisalPolicy(platforms=("sev-snp",), ages=Ages(crl=age, root_crl=root_age))
     limits = {"floors": Floors(), "newest": NewestAccepted(), **limits}
     return Context(now=now, endorsements=(), policy=policy, **limits)
 
 
-def recency(*lists: bytes, now: int = NOW, age: int = 10**6) -> int:
-    return check_recency(found(*lists), context(now, age))
+def recency(*lists: bytes, now: int = NOW, age: int = 10**6, root_age: int = 10**6) -> int:
+    return check_recency(found(*lists), context(now, age, root_age), CHAIN)
 
 
 def floors(*lists: bytes, **limits) -> None:
@@ -139,11 +139,25 @@ def test_recency_gives_the_last_good_second():
         ({"now": NOW + 1001}, "valid at"),
         ({"now": NOW - 1001}, "valid at"),
         ({"age": 999}, "at most 999 s old"),
+        ({"root_age": 998}, "at most 998 s old"),
     ],
 )
 def test_refuses_a_list_that_is_not_recent(changes, reason: str):
     with pytest.raises(AppraisalError, match=reason):
         recency(crl(), crl(ROOT), **changes)
+
+
+def test_a_roots_list_has_an_age_of_its_own():
+    """Roots are offline; AMD and Intel publish their lists once a year."""
+    assert recency(crl(), crl(ROOT), age=1500, root_age=1200) == NOW + 200
+    assert recency(crl(ROOT), age=1) == NOW + 1000
+
+
+def test_a_serial_number_that_no_list_can_name_is_refused():
+    negative = replace(CHAIN[0], serial=-5)
+    assert not Crl.parse(crl()).lists(-5)
+    with pytest.raises(AppraisalError, match="a CRL can name"):
+        check_revocation([(negative, CHAIN[1])], found(crl()))
 
 
 def test_refuses_recency_of_nothing():

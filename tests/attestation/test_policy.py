@@ -23,6 +23,7 @@ simulated = "{ROOT}"
 
 [ages]
 crl = 10
+root_crl = 15
 ocsp = 20
 collateral = 30
 
@@ -42,7 +43,7 @@ def test_reads_every_key():
         machines=frozenset({b"\xab" * 32}),
         models=frozenset({b"\xcd" * 32}),
         roots={"simulated": b"\x48" * 32},
-        ages=Ages(crl=10, ocsp=20, collateral=30),
+        ages=Ages(crl=10, root_crl=15, ocsp=20, collateral=30),
         tcb_statuses=frozenset({"UpToDate", "SWHardeningNeeded"}),
         minimum_tcb={"simulated": {"firmware": 1}},
         optional=frozenset({"2.recency"}),
@@ -53,7 +54,7 @@ def test_reads_every_key():
 def test_what_is_left_out_has_the_documented_default():
     policy = AppraisalPolicy.parse(VALID)
     assert policy.maximum_epoch == 86400
-    assert policy.ages == Ages(crl=2592000, ocsp=86400, collateral=2592000)
+    assert policy.ages == Ages(crl=2592000, root_crl=34560000, ocsp=86400, collateral=2592000)
     assert policy.machines is None
     assert policy.models is None
     assert policy.simulated

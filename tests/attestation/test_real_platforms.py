@@ -98,7 +98,7 @@ def test_remembering_what_was_accepted_keeps_accepting_it(make: Callable[..., Ma
 @EACH
 def test_refuses_revocation_data_that_is_not_fresh(make: Callable[..., Machine]):
     machine = make()
-    strict = replace(machine.policy, ages=replace(machine.policy.ages, crl=1))
+    strict = replace(machine.policy, ages=replace(machine.policy.ages, crl=1, root_crl=1))
     assert refused(replace(machine, policy=strict).appraise()) == ["2.recency"]
 
 
@@ -109,7 +109,7 @@ def test_shows_stale_revocation_data_that_the_policy_does_not_insist_on(
     machine = make()
     policy = replace(
         machine.policy,
-        ages=replace(machine.policy.ages, crl=1),
+        ages=replace(machine.policy.ages, crl=1, root_crl=1),
         optional=frozenset({"2.recency"}),
     )
     appraisal = replace(machine, policy=policy).appraise()

@@ -66,6 +66,7 @@ def _attestation(policy: AppraisalPolicy) -> Iterator[Setting]:
     yield _roots(policy)
     ages = policy.ages
     yield _seconds(f"{under}ages.crl", ages.crl, "how old a revocation list may be")
+    yield _seconds(f"{under}ages.root_crl", ages.root_crl, "how old that of a root may be")
     yield _seconds(f"{under}ages.ocsp", ages.ocsp, "how old a revocation answer may be")
     yield _seconds(f"{under}ages.collateral", ages.collateral, "how old TCB data may be")
     yield _minimum(policy.minimum_tcb)

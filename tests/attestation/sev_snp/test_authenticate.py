@@ -323,7 +323,7 @@ def test_of_two_lists_the_newer_counts():
 STALE = [
     {"next_update": NOW - 1},
     {"this_update": NOW + 1},
-    {"this_update": NOW - 31 * DAY},
+    {"this_update": NOW - 401 * DAY},
 ]
 
 
@@ -352,7 +352,7 @@ def test_holds_until_the_first_of_list_age_and_certificate_ends():
     quote = MILAN.report(CHIP)
     for crl, end in (
         (MILAN.crl(next_update=NOW + 5), NOW + 5),
-        (MILAN.crl(this_update=NOW - 3600), NOW - 3600 + 30 * DAY),
+        (MILAN.crl(this_update=NOW - 390 * DAY), NOW + 10 * DAY),
     ):
         appraisal = MILAN.appraise(quote, MILAN.endorsements(CHIP, crls=(crl,)))[0]
         assert appraisal.expires == end
