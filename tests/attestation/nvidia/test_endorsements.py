@@ -18,8 +18,8 @@ from attestation.nvidia.endorsements import (
     leaf_fwids,
 )
 from attestation.nvidia.evidence import Opaque, Report
+from tests.fakes.amd import NOW
 from tests.fakes.nvidia import (
-    NOW,
     Chip,
     Nvidia,
     composite_device_id,

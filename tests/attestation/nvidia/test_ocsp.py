@@ -23,7 +23,8 @@ from attestation.nvidia.ocsp import (
     signed_answers,
 )
 from attestation.policy import Ages, Floors, Mark, NewestAccepted
-from tests.fakes.nvidia import DAY, NOW, Holder, Nvidia, key_of, nvidia
+from tests.fakes.amd import NOW
+from tests.fakes.nvidia import DAY, Holder, Nvidia, key_of, nvidia
 
 VENDOR = nvidia()
 ABOUT, BY = VENDOR.provisioner, VENDOR.identity

@@ -7,7 +7,8 @@ import pytest
 from attestation.certificates import Anchor
 from attestation.errors import AppraisalError, MalformedEvidenceError
 from attestation.nvidia.rim import Rim, SignedRim, find_rim, mismatches, overlap
-from tests.fakes.nvidia import DAY, DRIVER, NOW, VBIOS, Nvidia, nvidia, value_of
+from tests.fakes.amd import NOW
+from tests.fakes.nvidia import DAY, DRIVER, VBIOS, Nvidia, nvidia, value_of
 
 VENDOR = nvidia()
 ACTIVE = range(1, 64, 2)

@@ -19,7 +19,7 @@ def switch(chip: Chip) -> DeviceEvidence:
 
 def gpu(chip: Chip, *switches: Chip, status: bytes = b"\xaa", flag: bytes | None = None):
     links = b"".join(one.pdi[::-1] * 2 for one in switches) or None
-    opaque = {
+    opaque: dict[int, bytes | None] = {
         Opaque.PROTECTED_PCIE_STATUS: status,
         Opaque.SWITCH_PDIS: links,
         Opaque.FEATURE_FLAG: flag,
@@ -54,7 +54,7 @@ def test_rejects_one_gpu_that_is_connected_elsewhere():
 
 
 def test_rejects_ids_that_are_not_reversed():
-    data = {
+    data: dict[int, bytes | None] = {
         Opaque.PROTECTED_PCIE_STATUS: b"\xaa",
         Opaque.SWITCH_PDIS: b"".join(one.pdi for one in SWITCHES),
     }
