@@ -69,6 +69,26 @@ VENDOR_ROOTS: tuple[Anchor, ...] = (
             "dec1dc316477aa851eebdf51327ae9f864bc8d89254657ed1e7eb9168af1e1a3"
         ),
     ),
+    Anchor(
+        platform="tpm",
+        name="Azure Virtual TPM Root Certificate Authority 2023",
+        certificate_sha256=bytes.fromhex(
+            "e6c596b17f8ffefba5c300f714cfb1260c6028704ecf7becc4ab5018efb00e95"
+        ),
+        spki_sha256=bytes.fromhex(
+            "5cbc52672ae101263c2976736044a964c1182ce9412c39937183baddcccb8cdf"
+        ),
+    ),
+    Anchor(
+        platform="tpm",
+        name="EK/AK CA Root",
+        certificate_sha256=bytes.fromhex(
+            "594759594b9b61524f6c8ef668f7177f7b9066bc0674f2f49fe9e052be78beb2"
+        ),
+        spki_sha256=bytes.fromhex(
+            "56a613f57126a385dd6949294e93b0b566f96ab0573be0c2368e6f5ca779831f"
+        ),
+    ),
 )
 """Every pinned vendor root."""
 

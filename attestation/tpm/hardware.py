@@ -97,8 +97,13 @@ def faults_of(document: TpmQuote, claims: QuoteClaims) -> Iterator[Fault]:
 
 def _check_runtime(part: Azure, claims: QuoteClaims, ak: AkKey) -> None:
     check_binds_runtime(part.hcl, claims.report_data)
-    # Of SNP it is the same; of TDX the TDREPORT inside must be the one that was quoted.
-    check_binds_runtime(part.hcl, part.hcl.report_data)
+    if part.hcl.report_data != claims.report_data:
+        # Of SNP they are the same bytes. Of TDX, the quote is of another TDREPORT.
+        raise AppraisalError(
+            "report data",
+            expected=f"as quoted, {claims.report_data.hex()}",
+            actual=f"{part.hcl.report_data.hex()} in the HCL report",
+        )
     vouched = part.hcl.runtime.ak()
     if spki(vouched) != spki(ak):
         digest = hashlib.sha256(spki(ak)).hexdigest()

@@ -98,7 +98,7 @@ def test_holds_the_hardwares_endorsements_to_floors_and_ages(make: Make):
     for issuer, mark in machine.appraise().marks.items():
         floors = Floors(crl={issuer: Mark(number=mark.number + 1)})
         assert refused(replace(machine, floors=floors).appraise()) == ["2.floors"]
-    strict = replace(machine.policy, ages=replace(machine.policy.ages, crl=1))
+    strict = replace(machine.policy, ages=replace(machine.policy.ages, crl=1, root_crl=1))
     assert refused(replace(machine, policy=strict).appraise()) == ["2.recency"]
 
 
@@ -384,7 +384,7 @@ def test_shows_stale_revocation_data_that_the_policy_does_not_insist_on(make: Ma
     machine = make()
     policy = replace(
         machine.policy,
-        ages=replace(machine.policy.ages, crl=1),
+        ages=replace(machine.policy.ages, crl=1, root_crl=1),
         optional=frozenset({"2.recency"}),
     )
     appraisal = replace(machine, policy=policy).appraise()
