@@ -11,6 +11,7 @@ import pytest
 from attestation import ear, evidence, result
 from attestation.simulated import endorsements as simulated
 from attestation.simulated import eventlog
+from attestation.tpm import document as tpm
 from gateway import publication
 from openpcc import config, directory, receipts, state
 from openpcc.protocol import messages
@@ -57,6 +58,7 @@ READERS: dict[str, Callable[[bytes, Path], object]] = {
     "simulated-event-log": lambda text, _: eventlog.SimulatedEventLog.parse(text),
     "simulated-rim": lambda text, _: simulated.SignedRim.parse(text),
     "simulated-rim-body": lambda text, _: simulated.Rim.parse(text),
+    "tpm-quote": lambda text, _: tpm.TpmQuote.parse(text),
     "dsse-envelope": lambda text, _: dsse.parse_strict_envelope(text, limit=65535),
     "release-predicate": lambda text, _: release.parse_release(predicate(text)),
     "status-predicate": lambda text, _: status.parse_status(predicate(text), log="log.example"),
