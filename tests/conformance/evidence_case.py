@@ -33,6 +33,9 @@ EXPECTED = frozenset(
 )
 """Every key of `expected`."""
 
+AS_SETS = frozenset({"event_log_matches", "event_log_mismatches", "rtmr_matches"})
+"""Fields whose order says nothing."""
+
 OWN_SIGNATURES = (["report_signature"], ["quote_signature"])
 """The one false check of a case whose alteration may have broken the format itself."""
 
@@ -191,6 +194,9 @@ def _compare_values(path: str, expected: Mapping[str, Any], found: Mapping[str, 
         actual = found[name]
         if isinstance(value, dict) and isinstance(actual, Mapping):
             _compare_values(f"{path}{name}.", value, actual)
+        elif name in AS_SETS and isinstance(value, list) and isinstance(actual, list):
+            if set(value) != set(actual):
+                raise MismatchError(f"{path}{name}: expected {value!r}, found {actual!r}")
         elif not _equal(value, actual):
             raise MismatchError(f"{path}{name}: expected {value!r}, found {actual!r}")
 

@@ -16,7 +16,7 @@ from tests.conformance.standard_cases.contract import MismatchError
 
 VECTORS = ROOT / ".." / "shared" / "vectors"
 
-KINDS = ["sev-snp", "tdx"]
+KINDS = ["sev-snp", "tdx", "tpm"]
 
 
 def shared(kind: str) -> Path:

@@ -26,12 +26,12 @@ from attestation.sev_snp import fields as snp
 from attestation.sev_snp.endorsements import check_chip_id, hardware_id, leaf_product
 from attestation.sev_snp.evidence import Report
 from attestation.sev_snp.evidence import check_signature as check_snp_signature
-from attestation.tcg_log import TcgLog
+from attestation.tcg_log import Bank, TcgLog
 from attestation.tdx import fields as tdx
 from attestation.tdx.evidence import Quote
 from attestation.tdx.signatures import check_quote_signature
 from attestation.tpm.document import pcrs_json
-from attestation.tpm.endorsements import check_ak_chain
+from attestation.tpm.endorsements import ANCHORS
 from attestation.tpm.evidence import Attest, Pcrs, check_pcr_digest
 from attestation.tpm.fields import compare_pcrs, event_log_fields, hcl_fields, quote_fields
 from attestation.tpm.files import parse_pcrs, selected
@@ -193,11 +193,8 @@ def _check_chain(subject: Subject) -> None:
 
 
 def _check_path(subject: Subject) -> None:
-    anchors, now = (anchor("", subject.chain[-1]),), subject.material.at
-    if subject.hcl is None:
-        check_ak_chain(subject.chain, anchors=anchors, now=now)
-    else:
-        check_path(subject.chain, anchors=anchors, now=now)
+    chain = subject.chain
+    check_path(chain, anchors=(anchor("", chain[-1]),), now=subject.material.at)
 
 
 def _check_chip_id(subject: Subject) -> None:
@@ -228,10 +225,19 @@ def _check_quote_signature(subject: Subject) -> None:
 
 def _check_pcr_digest(subject: Subject) -> None:
     assert subject.quote is not None
-    assert subject.signature is not None
     assert subject.pcrs is not None
     attest = subject.quote[0]
-    check_pcr_digest(attest, selected(attest, subject.pcrs), subject.signature.hashed)
+    check_pcr_digest(attest, selected(attest, subject.pcrs), _hashed(subject, attest))
+
+
+def _hashed(subject: Subject, attest: Attest) -> Bank:
+    """Give the hash of the digest; without a signature that names it, the one of its size."""
+    if subject.signature is not None:
+        return subject.signature.hashed
+    for bank in Bank:
+        if bank.size == len(attest.pcr_digest):
+            return bank
+    raise AppraisalError("PCR digest", expected="of a known hash", actual="another size")
 
 
 def _has(*names: str) -> Callable[[Subject], bool]:
@@ -269,7 +275,7 @@ RULES: Mapping[str, Rule] = {
     "pcr_digest": Rule(
         check="2.signature",
         judge=_check_pcr_digest,
-        needs=_has("quote_message", "quote_signature", "pcrs"),
+        needs=_has("quote_message", "pcrs"),
     ),
 }
 
@@ -317,7 +323,8 @@ def _root_counts(subject: Subject) -> bool:
     if data is None:
         return True
     root = parse_certificate(data)
-    published = any(one.is_certificate(root) for one in VENDOR_ROOTS)
+    name = ANCHORS if subject.hcl is None else SNP
+    published = any(one.platform == name and one.is_certificate(root) for one in VENDOR_ROOTS)
     return published or root.sha256 in subject.material.roots
 
 
