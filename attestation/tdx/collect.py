@@ -6,19 +6,17 @@ to RTMR0 to RTMR2, RTMR3 is the application's. The kernel extends it through sys
 
     …/measurements/rtmr3:sha384     reading gives 48 bytes, writing 48 bytes extends
 
-A register cannot be set back. An agent that starts again in the same guest finds its events
-already measured, all or some, and goes on from there; a register that holds anything else is
-refused, because no log could explain it.
+Once extended it cannot be set back; `attestation.boot_events` says what a second start finds.
 """
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from attestation.boot_events import boot_events
+from attestation.boot_events import boot_events, measured, unmeasured
 from attestation.ccel import append, replay_ccel
 from attestation.configfs_tsm import INBLOB_SIZE, REPORTS, Pause, read_report
 from attestation.errors import AttesterError, MalformedEvidenceError
-from attestation.eventlog import REGISTER_SIZE, UNTOUCHED, extend, text_digest
+from attestation.eventlog import REGISTER_SIZE, UNTOUCHED, text_digest
 from attestation.evidence import DeviceEvidence, Endorsement
 from attestation.sections import MAX_EVENT_LOG
 from attestation.tdx.endorsements import pck_identity, read_chain
@@ -95,18 +93,10 @@ class TdxAttester:
 
     def _measure(self, before: bytes, events: Sequence[str]) -> None:
         """Extend the register by the events it does not have yet."""
-        values = [before]
-        for event in events:
-            values.append(extend(values[-1], text_digest(event)))
-        found = self._value()
-        if found not in values:
-            raise AttesterError(
-                f"{self._register}: holds what this agent did not measure; start the guest again, "
-                "and let nothing else extend it"
-            )
-        for event in events[values.index(found) :]:
+        name = str(self._register)
+        for event in unmeasured(events, before=before, found=self._value(), name=name):
             self._extend(text_digest(event))
-        if self._value() != values[-1]:
+        if self._value() != measured(before, events):
             raise AttesterError(f"{self._register}: something else extends it; find and remove it")
 
     def _value(self) -> bytes:
@@ -150,10 +140,7 @@ def expected_registers(
     models: Sequence[tuple[str, bytes]], engine_arguments: Sequence[str]
 ) -> Mapping[int, bytes]:
     """Give what a release must say of the agent's register."""
-    value = UNTOUCHED
-    for event in boot_events(models, engine_arguments):
-        value = extend(value, text_digest(event))
-    return {AGENT_REGISTER: value}
+    return {AGENT_REGISTER: measured(UNTOUCHED, boot_events(models, engine_arguments))}
 
 
 def _read(path: Path, limit: int, remedy: str) -> bytes:

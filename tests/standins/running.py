@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -130,6 +131,35 @@ def gpus(count: int = 1, chip: str = "GH100") -> Iterator[Gpus]:
                 os.environ.pop("OPENPCC_NVML")
                 if before is not None:
                     os.environ["OPENPCC_NVML"] = before
+
+
+@contextmanager
+def tpm(root: Path) -> Iterator[str]:
+    """Give a root a TPM that has just been made and started; gives its TCTI for tpm2-tools."""
+    for tool in ("swtpm", "tpm2_quote"):
+        requires(tool)
+    with tempfile.TemporaryDirectory(prefix="tpm-") as name:
+        server, control = f"{name}/tpm", f"{name}/tpm.ctrl"
+        command = ["swtpm", "socket", "--tpm2", "--tpmstate", f"dir={name}",
+                   "--server", f"type=unixio,path={server}",
+                   "--ctrl", f"type=unixio,path={control}",
+                   "--flags", "not-need-init,startup-clear"]  # fmt: skip
+        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as program:
+            try:
+                _await_file(program, Path(control))
+                (root / "dev").mkdir(parents=True, exist_ok=True)
+                (root / "dev" / "tpmrm0").symlink_to(server)
+                yield f"swtpm:path={server}"
+            finally:
+                (root / "dev" / "tpmrm0").unlink(missing_ok=True)
+                program.terminate()
+                program.wait(STOPS_WITHIN)
+
+
+def _await_file(program: "subprocess.Popen[bytes]", path: Path) -> None:
+    while not path.exists():
+        assert program.poll() is None
+        time.sleep(0.01)
 
 
 @contextmanager

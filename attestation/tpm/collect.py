@@ -1,0 +1,235 @@
+"""The attester's side of virtual TPMs: quotes of PCRs under a key that the hardware names.
+
+    hardware   once: Azure's report out of the TPM, or our own platform's quote that names the AK
+    boot       the agent's events into PCR 15, behind the firmware's log
+    quote      all PCRs of the SHA-384 bank, qualifying data from the binding
+
+Everything that is measured must be in the log, or no client accepts it: whatever measures without
+writing to the firmware's log (systemd's pcrphase services, IMA) must be off in the image. That is
+noticed here at boot, by name, and not first by clients.
+"""
+
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from attestation.binding import tpm_binding
+from attestation.boot_events import boot_events, measured, unmeasured
+from attestation.errors import AppraisalError, AttesterError, MalformedEvidenceError
+from attestation.eventlog import MAX_TEXT, text_digest
+from attestation.evidence import DeviceEvidence, Endorsement
+from attestation.sections import MAX_EVENT_LOG
+from attestation.tcg_log import EV_NO_ACTION, HEADER_SIGNATURE, TcgLog
+from attestation.tpm import azure
+from attestation.tpm.device import Tpm
+from attestation.tpm.document import Azure, Direct, TpmQuote
+from attestation.tpm.evidence import check_pcr_digest
+from attestation.tpm.hardware import ak_report_data
+from attestation.tpm.pcrs import BANK, DYNAMIC, replay_pcrs
+from attestation.tpm.public import AkKey, read_public, spki
+from attestation.tpm.signature import Signature
+
+AGENT_PCR = 15
+"""Where the agent measures: the last PCR of the operating system's that nothing resets."""
+
+AK_HANDLE = 0x81010F15
+"""Our own AK where no paravisor made one: a handle of the owner's, as likely free as any."""
+
+FIRMWARE_LOG = Path("sys/kernel/security/tpm0/binary_bios_measurements")
+"""Where the kernel shows the firmware's log, below the root of the file system."""
+
+EV_ACTION = 5
+"""Type of our records: an action in words."""
+
+
+class Hardware(Protocol):
+    """What the platform below offers; see `attestation.attester.PlatformAttester`."""
+
+    @property
+    def machine(self) -> bytes | None:
+        """Give the machine id."""
+        ...
+
+    def devices(self, nonce: bytes) -> tuple[DeviceEvidence, ...]:
+        """Ask every device."""
+        ...
+
+    def quote(self, binding: bytes) -> bytes:
+        """Quote 64 bytes."""
+        ...
+
+    def endorsements(self) -> tuple[Endorsement, ...]:
+        """Give the endorsements that the machine itself holds."""
+        ...
+
+
+class VtpmAttester:
+    """Quotes of the guest this runs in."""
+
+    def __init__(
+        self,
+        tpm: Tpm,
+        firmware_log: Path | None,
+        open_hardware: Callable[[], Hardware],
+        host: str = azure.HOST,
+    ) -> None:
+        """Find the AK, and what names it.
+
+        Args:
+            tpm: of the guest.
+            firmware_log: None where there is no firmware, on the simulated platform.
+            open_hardware: opens the platform below; not called on Azure, whose guests cannot
+                ask it.
+            host: of Azure's service for TD quotes.
+
+        Raises:
+            AttesterError: no TPM, no hardware, or none that vouches for the AK.
+        """
+        self._tpm = tpm
+        self._firmware_log = firmware_log
+        self._below: Hardware | None = None
+        if tpm.has(azure.HCL_INDEX):
+            self._handle = azure.AK_HANDLE
+            self._ak = _key(tpm.read_public(self._handle))
+            report = tpm.read_nv(azure.HCL_INDEX)
+            self._hardware: Azure | Direct = azure.read_hardware(report, host)
+            _check_named(self._ak, self._hardware)
+        else:
+            self._handle = AK_HANDLE
+            if not tpm.has(AK_HANDLE):
+                tpm.make_ak(AK_HANDLE)
+            self._ak = _key(tpm.read_public(AK_HANDLE))
+            self._below = open_hardware()
+            self._hardware = Direct(quote=self._below.quote(ak_report_data(self._ak)))
+
+    @property
+    def machine(self) -> bytes | None:
+        """Give the machine id; None where the platform names none."""
+        if isinstance(self._hardware, Azure):
+            return azure.machine_of(self._hardware)
+        return None if self._below is None else self._below.machine
+
+    def boot(self, models: Sequence[tuple[str, bytes]], engine_arguments: Sequence[str]) -> bytes:
+        """Measure what is loaded after launch into PCR 15; gives the whole log.
+
+        Raises:
+            AttesterError: no log of the firmware, or a PCR that it does not lead to.
+        """
+        firmware = b"" if self._firmware_log is None else _read_log(self._firmware_log)
+        events = boot_events(models, engine_arguments)
+        try:
+            before = replay_pcrs(firmware)[AGENT_PCR]
+            log = firmware
+            for event in events:
+                log = append(log, event)
+            expected = replay_pcrs(log)
+        except MalformedEvidenceError as error:
+            raise AttesterError(f"firmware's log: {error}; boot with other firmware") from error
+        found, name = self._tpm.pcrs(), f"PCR {AGENT_PCR}"
+        for event in unmeasured(events, before=before, found=found[AGENT_PCR], name=name):
+            self._tpm.extend(AGENT_PCR, text_digest(event))
+        _check_explained(self._tpm.pcrs(), expected)
+        return log
+
+    def devices(self, nonce: bytes) -> tuple[DeviceEvidence, ...]:
+        """Give what devices the hardware below has of its own."""
+        return () if self._below is None else self._below.devices(nonce)
+
+    def quote(self, binding: bytes) -> bytes:
+        """Have the binding quoted; gives the document of docs/formats.md, 3.9."""
+        qualifying = tpm_binding(binding)
+        message, signature, pcrs = self._tpm.quote(self._handle, qualifying)
+        try:
+            quote = TpmQuote(
+                hardware=self._hardware,
+                ak=self._ak,
+                ak_chain=None,
+                message=message,
+                signature=Signature.parse(signature),
+                pcrs={BANK: pcrs},
+            )
+            check_pcr_digest(quote.attest, quote.pcrs, quote.signature.hashed)
+        except (MalformedEvidenceError, AppraisalError) as error:
+            raise AttesterError(f"TPM: {error}; quote again") from error
+        if quote.attest.extra_data != qualifying:
+            raise AttesterError("TPM: a quote over other bytes; start the guest again")
+        return quote.encode()
+
+    def endorsements(self) -> tuple[Endorsement, ...]:
+        """Give what the machine itself holds."""
+        return () if self._below is None else self._below.endorsements()
+
+
+def append(log: bytes, text: str) -> bytes:
+    """Give the log with one more event: SHA-384 of a text, extended into PCR 15.
+
+    Room behind the last record is left out. No bytes are a log without events.
+
+    Raises:
+        MalformedEvidenceError: the log does not parse.
+        AttesterError: a text that no log can have, or a log that is full.
+    """
+    if not 0 < len(text) <= MAX_TEXT or not text.isprintable():
+        raise AttesterError(f"event: expected 1 to {MAX_TEXT} printable characters")
+    before = log[: TcgLog.parse(log).end] if log else _header()
+    logged = text.encode()
+    record = struct.pack("<IIIH", AGENT_PCR, EV_ACTION, 1, BANK) + text_digest(text)
+    after = before + record + struct.pack("<I", len(logged)) + logged
+    if len(after) > MAX_EVENT_LOG:
+        raise AttesterError(f"event log: over {MAX_EVENT_LOG} bytes; measure less into it")
+    return after
+
+
+def expected_registers(
+    models: Sequence[tuple[str, bytes]], engine_arguments: Sequence[str]
+) -> Mapping[int, bytes]:
+    """Give what a release must say of the agent's PCR."""
+    events = boot_events(models, engine_arguments)
+    return {AGENT_PCR: measured(bytes(BANK.size), events)}
+
+
+def _header() -> bytes:
+    """Write the header of a log whose one bank is SHA-384: version 2.00, 64-bit, no vendor's."""
+    names = HEADER_SIGNATURE + struct.pack("<IBBBBI", 0, 0, 2, 0, 2, 1)
+    names += struct.pack("<HHB", BANK, BANK.size, 0)
+    return struct.pack("<II20sI", 0, EV_NO_ACTION, bytes(20), len(names)) + names
+
+
+def _key(public: bytes) -> AkKey:
+    try:
+        return read_public(public)
+    except MalformedEvidenceError as error:
+        raise AttesterError(f"TPM: {error}; remove the key (tpm2_evictcontrol)") from error
+
+
+def _check_named(ak: AkKey, hardware: Azure) -> None:
+    try:
+        named = hardware.hcl.runtime.ak()
+    except MalformedEvidenceError as error:
+        raise AttesterError(f"HCL report: {error}; this version reads other reports") from error
+    if spki(named) != spki(ak):
+        raise AttesterError("HCL report: names another AK; start the guest again")
+
+
+def _check_explained(found: Mapping[int, bytes], expected: Mapping[int, bytes]) -> None:
+    """Judge that the log leads to what the TPM has, so that clients will find the same."""
+    for pcr, value in expected.items():
+        if pcr not in DYNAMIC and found[pcr] != value:
+            raise AttesterError(
+                f"PCR {pcr}: holds what the firmware's log does not say; turn off what measures "
+                "without it (systemd-pcrphase, IMA)"
+            )
+
+
+def _read_log(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            log = file.read(MAX_EVENT_LOG + 1)
+    except OSError as error:
+        raise AttesterError(
+            f"{path}: {error.strerror}; mount securityfs, and boot with firmware that measures"
+        ) from error
+    if len(log) > MAX_EVENT_LOG:
+        raise AttesterError(f"{path}: more than {MAX_EVENT_LOG} bytes; boot with other firmware")
+    return log
