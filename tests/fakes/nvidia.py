@@ -529,6 +529,7 @@ def certificate(
     is_ca: bool,
     answers: bool = False,
     usage_critical: bool = True,
+    digital_signature: bool | None = None,
     crl_sign: bool = True,
     serial: int | None = None,
     not_before: int = NOW - 400 * DAY,
@@ -537,7 +538,24 @@ def certificate(
     signer: Key | None = None,
     critical: tuple[str, ...] = (),
 ) -> bytes:
-    """Sign a certificate, DER. `signer` is a key other than the issuer's."""
+    """Sign a certificate, DER.
+
+    Args:
+        name: of its subject.
+        key: of its subject.
+        by: its issuer; None: itself.
+        is_ca: whether it may issue others.
+        answers: whether it may answer for its issuer, by OCSP.
+        usage_critical: whether saying so is critical.
+        digital_signature: whether it may sign; None: unless it is a CA.
+        crl_sign: whether it, a CA, may sign lists.
+        serial: None: one made from its name.
+        not_before: first second of its validity.
+        not_after: last second of its validity.
+        extensions: OID to value, of others.
+        signer: a key other than the issuer's.
+        critical: OIDs of those of `extensions` that are.
+    """
     issuer_name = name if by is None else by.name
     fixed = int.from_bytes(hashlib.sha256(name.encode()).digest()[:12], "big")
     builder = (
@@ -548,7 +566,14 @@ def certificate(
         .serial_number(serial or fixed)
         .not_valid_before(moment(not_before))
         .not_valid_after(moment(not_after))
-        .add_extension(usage(is_ca=is_ca, crl_sign=is_ca and crl_sign), critical=True)
+        .add_extension(
+            usage(
+                is_ca=is_ca,
+                crl_sign=is_ca and crl_sign,
+                digital_signature=not is_ca if digital_signature is None else digital_signature,
+            ),
+            critical=True,
+        )
     )
     if is_ca:
         constraints = x509.BasicConstraints(ca=True, path_length=None)
@@ -573,9 +598,9 @@ def distinguished(common_name: str) -> x509.Name:
     )
 
 
-def usage(*, is_ca: bool, crl_sign: bool) -> x509.KeyUsage:
+def usage(*, is_ca: bool, crl_sign: bool, digital_signature: bool) -> x509.KeyUsage:
     return x509.KeyUsage(
-        digital_signature=not is_ca,
+        digital_signature=digital_signature,
         key_cert_sign=is_ca,
         crl_sign=crl_sign,
         content_commitment=False,

@@ -158,7 +158,8 @@ RESPONDERS = {
     "of another vendor": lambda: Nvidia(root="other").responder(Nvidia(root="other").identity),
     "signed by another key": lambda: VENDOR.responder(BY, signer=key_of("other")),
     "without the purpose": lambda: VENDOR.responder(BY, answers=False),
-    "a CA": lambda: VENDOR.responder(BY, is_ca=True),
+    "a CA": lambda: VENDOR.responder(BY, is_ca=True, digital_signature=True),
+    "with a key that may not sign": lambda: VENDOR.responder(BY, digital_signature=False),
     "expired": lambda: VENDOR.responder(BY, not_after=NOW - 1),
     "not yet valid": lambda: VENDOR.responder(BY, not_before=NOW + 1),
     "with an unknown critical extension": lambda: VENDOR.responder(

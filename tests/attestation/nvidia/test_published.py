@@ -12,11 +12,14 @@ from typing import Any
 
 import pytest
 
-from attestation.certificates import Certificate, parse_chain
+from attestation.anchors import VENDOR_ROOTS
+from attestation.certificates import Certificate, check_path, parse_certificate, parse_chain
 from attestation.claims import Context
 from attestation.errors import AppraisalError, UnjudgedError
 from attestation.evidence import DeviceEvidence, Endorsement
 from attestation.nvidia.authenticate import (
+    DEVICE_ROOT,
+    RIM_ROOT,
     appraise_measurements,
     authenticate_device,
     read_device,
@@ -157,3 +160,14 @@ def test_rim_identifiers_are_those_of_the_published_files(folder, index):
             if "bios" in stem and stem in spelled:
                 assert stem.endswith(tail)
         assert (Opaque.DRIVER_VERSION in report.opaque) is (evidence.kind == GPU)
+
+
+def test_pinned_roots_are_the_published_ones(folder, index):
+    found = set()
+    for entry in index["certificates"]:
+        certificate = parse_certificate((folder / entry["file"]).read_bytes())
+        (anchor,) = (one for one in VENDOR_ROOTS if one.is_certificate(certificate))
+        check_path((certificate,), anchors=(anchor,), now=certificate.not_before)
+        assert anchor.name == certificate.name
+        found.add(anchor.platform)
+    assert found == {DEVICE_ROOT, RIM_ROOT}
