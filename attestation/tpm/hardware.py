@@ -49,12 +49,15 @@ def hardware_quote(document: TpmQuote, hardware: str) -> bytes:
 
 
 def hardware_context(context: Context, hardware: str, name: str) -> Context:
-    """Give what the platform below judges against: the policy's words for this one are for it."""
+    """Give what the platform below judges against: the policy's words for this one are for it.
+
+    A policy that does not accept this platform has none, and refuses by 9.platform.
+    """
     policy = context.policy
+    if name not in policy.platforms:
+        return context
     roots = {hardware: policy.roots[name]} if name in policy.roots else {}
-    inner = replace(
-        policy, platforms=(hardware,), roots=roots, minimum_tcb={}, optional=policy.optional
-    )
+    inner = replace(policy, platforms=(hardware,), roots=roots, minimum_tcb={})
     return replace(context, policy=inner)
 
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from attestation import verifier
 from attestation.binding import tpm_binding
 from attestation.checks import ONLY_WHERE_ASKED, Outcome, refusing
 from attestation.evidence import EvidenceBundle
-from attestation.policy import Floors, Mark
+from attestation.policy import AppraisalPolicy, Floors, Mark
 from attestation.verifier import JUDGED, PLATFORMS, Appraisal, verify_parts
 from tests.fakes import simulated, tcg, tpm
 from tests.fakes.amd import DAY, NOW
@@ -358,6 +359,31 @@ def test_a_bundle_says_which_platform_it_is_and_another_judges_it_otherwise():
         assert "2.signature" in refused(machine.appraise(plain))
         hardware = replace(simulated.scene().bundle(), platform=bundle.platform)
         assert "2.signature" in refused(machine.appraise(hardware))
+
+
+@EACH
+def test_a_policy_of_another_platform_refuses_and_nothing_is_raised(make: Make):
+    machine = make()
+    own = machine.policy.roots[machine.platform]
+    plain = machine.platform.removesuffix("-vtpm")
+    for policy in (
+        AppraisalPolicy(platforms=("sev-snp",)),
+        AppraisalPolicy(platforms=("tdx", "sev-snp")),
+        AppraisalPolicy(platforms=("simulated",), roots={"simulated": bytes(32)}),
+        AppraisalPolicy(platforms=(plain,), roots={plain: own}),
+    ):
+        appraisal = replace(machine, policy=policy).appraise()
+        assert "9.platform" in refused(appraisal)
+        bundle = machine.bundle()
+        assert verifier.explain(bundle.platform, bundle.quote, bundle.endorsements, policy)
+
+
+def test_a_minimum_tcb_is_named_under_the_platform():
+    machine = azure_snp()
+    for snp, expected in ((1, []), (2**20, ["9.tcb"])):
+        minimum = {"sev-snp-vtpm": {"snp": snp}}
+        policy = replace(machine.policy, minimum_tcb=minimum)
+        assert refused(replace(machine, policy=policy).appraise()) == expected
 
 
 @EACH
