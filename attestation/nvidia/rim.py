@@ -205,7 +205,10 @@ def _measurement(resource: Element) -> Measurement:
     index, active = _attribute(resource, "index"), _attribute(resource, "active")
     if not INDEX.fullmatch(index) or int(index) > MAX_INDEX or active not in ACTIVE:
         raise MalformedEvidenceError("RIM: a measurement without index, or not said to count")
-    return Measurement(index=int(index), active=ACTIVE[active], values=_values(resource))
+    values = _values(resource)
+    if ACTIVE[active] and not values:
+        raise MalformedEvidenceError(f"RIM: measurement {index} counts and has no value")
+    return Measurement(index=int(index), active=ACTIVE[active], values=values)
 
 
 def _values(resource: Element) -> frozenset[bytes]:
@@ -213,7 +216,7 @@ def _values(resource: Element) -> frozenset[bytes]:
     found = {name.local: value for name, value in resource.attributes if name.namespace == SHA384}
     count = _attribute(resource, "alternatives")
     names = {f"Hash{number}" for number in range(len(found))}
-    if count != str(len(found)) or not 1 <= len(found) <= MAX_ALTERNATIVES or set(found) != names:
+    if count != str(len(found)) or len(found) > MAX_ALTERNATIVES or set(found) != names:
         raise MalformedEvidenceError("RIM: a measurement has not the values that it counts")
     if not all(VALUE.fullmatch(value) for value in found.values()):
         raise MalformedEvidenceError("RIM: a value is not a SHA-384 digest")

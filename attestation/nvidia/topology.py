@@ -6,10 +6,14 @@ machine shows, each authentic itself. Otherwise a host could show switches that 
 
     GPU     SWITCH_PDIS  one id for each link, its bytes reversed     2d7dec9de1936e66 ...
     switch  SWITCH_PDIS  its own                                      666e93e19dec7d2d
+
+And they are as many chips as they seem: the key that signs reports changes with the firmware that
+makes it, so one chip could show two; its burnt-in key does not.
 """
 
 from collections.abc import Sequence
 
+from attestation.certificates import parse_chain
 from attestation.errors import AppraisalError
 from attestation.evidence import DeviceEvidence
 from attestation.nvidia.endorsements import GPU, SWITCH
@@ -17,14 +21,15 @@ from attestation.nvidia.evidence import Report
 
 
 def check_set(devices: Sequence[DeviceEvidence]) -> None:
-    """Judge that every GPU is connected to exactly the switches that are shown.
+    """Judge that all are different chips, every GPU connected to exactly the switches shown.
 
     Args:
         devices: of one machine, of any kind; each authentic.
 
     Raises:
-        AppraisalError: a GPU names others, or none where there are some.
+        AppraisalError: a GPU names others, or none where there are some; or one chip shows two.
     """
+    _check_chips([one for one in devices if one.kind in (GPU, SWITCH)])
     gpus, switches = (_reports(devices, kind) for kind in (GPU, SWITCH))
     shown = {pdi for switch in switches for pdi in switch.switch_pdis}
     if switches and not gpus:
@@ -37,6 +42,13 @@ def check_set(devices: Sequence[DeviceEvidence]) -> None:
                 expected=f"{_list(shown)}, as shown",
                 actual=f"{_list(named)} named by GPU {number}",
             )
+
+
+def _check_chips(devices: Sequence[DeviceEvidence]) -> None:
+    """Judge that no two devices have the same burnt-in key."""
+    keys = [parse_chain(one.certificates)[1].spki_sha256 for one in devices]
+    if len(set(keys)) != len(keys):
+        raise AppraisalError("devices", expected="different chips", actual="one shown twice")
 
 
 def _reports(devices: Sequence[DeviceEvidence], kind: str) -> list[Report]:

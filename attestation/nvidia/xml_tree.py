@@ -19,13 +19,13 @@ from xml.parsers import expat
 
 from attestation.errors import MalformedEvidenceError
 
-MAX_DOCUMENT = 2**18
+MAX_DOCUMENT = 2**19
 """Bytes of a document; the largest known RIM has 26 KiB."""
 
 MAX_DEPTH = 12
 """Elements within each other; the signature of a RIM reaches a depth of 6."""
 
-MAX_ELEMENTS = 1024
+MAX_ELEMENTS = 2048
 """Elements of a document; a RIM of 64 measurements has about 90."""
 
 MAX_ATTRIBUTES = 64

@@ -131,6 +131,13 @@ def test_rejects_too_many_alternatives():
         rim(values={7: values})
 
 
+def test_a_measurement_without_values_cannot_count():
+    none = {0: (), 7: ()}
+    with pytest.raises(MalformedEvidenceError, match="7 counts and has no value"):
+        rim(values=none)
+    assert rim(values={0: ()}).rim.measurements[0].values == frozenset()
+
+
 def test_every_alternative_is_acceptable():
     values = (bytes(48), value_of(8), b"\1" * 48)
     alternatives = rim(values={7: values}).rim

@@ -6,7 +6,7 @@ from attestation.errors import AppraisalError
 from attestation.evidence import DeviceEvidence
 from attestation.nvidia.evidence import Opaque
 from attestation.nvidia.topology import check_set
-from tests.fakes.nvidia import Chip, nvidia
+from tests.fakes.nvidia import Chip, key_of, nvidia
 
 GPU, SWITCH = nvidia(), nvidia("LS_10")
 SWITCHES = tuple(SWITCH.device(f"switch {number}") for number in range(4))
@@ -78,6 +78,16 @@ def test_the_feature_flag_alone_says_protected_pcie_too():
 def test_rejects_protected_pcie_without_any_switch():
     with pytest.raises(AppraisalError, match="none named by GPU 0"):
         check_set([gpu(GPUS[0])])
+
+
+def test_rejects_one_chip_that_shows_two_keys():
+    first, *above = GPUS[0].holders
+    other_firmware = GPU.authority(
+        first.name, by=above[0], key=key_of("of another firmware"), is_ca=False
+    )
+    twin = GPUS[0].instead(0, other_firmware)
+    with pytest.raises(AppraisalError, match="one shown twice"):
+        check_set([gpu(GPUS[0], status=b"\x55"), gpu(twin, status=b"\x55")])
 
 
 def test_rejects_switches_without_gpus():

@@ -174,7 +174,7 @@ def _report_verdict(subject: Subject, held: Mapping[str, bool | None]) -> str:
     """Give the verdict; a report is valid only if clients call it authentic."""
     if False in held.values():
         return INVALID
-    if not subject.material.names >= CHAIN | ROOT:
+    if not subject.material.names >= CHAIN:
         return UNKNOWN
     return VALID if _is_authentic(subject) else INVALID
 
@@ -188,7 +188,8 @@ def _is_authentic(subject: Subject) -> bool:
         certificates=subject.material.one("chain"),
         mode="on",
     )
-    context = _context(subject.material, DEVICE_ROOT, subject.root)
+    root = subject.root if "root" in subject.material.names else subject.chain[-1]
+    context = _context(subject.material, DEVICE_ROOT, root)
     try:
         authenticate_device(evidence, context)
     except UnjudgedError:
