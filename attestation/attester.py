@@ -6,11 +6,13 @@ nonce, the devices answer it, and the quote is bound to all of it and to the sof
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 from attestation.binding import device_nonce, evidence_binding
-from attestation.errors import AttesterError
+from attestation.configfs_tsm import REPORTS, read_provider
+from attestation.errors import AttesterError, plain
 from attestation.evidence import (
     DeviceEvidence,
     DevicesSection,
@@ -20,7 +22,15 @@ from attestation.evidence import (
     KeysSection,
     SoftwareSection,
 )
+from attestation.monitor import DeviceMonitor
+from attestation.nvidia.collect import NvidiaDevices
+from attestation.sev_snp.collect import PROVIDER as SEV_GUEST
+from attestation.sev_snp.collect import SevSnpAttester
 from attestation.simulated.collect import SimulatedAttester
+from attestation.tdx.collect import PROVIDER as TDX_GUEST
+from attestation.tdx.collect import TdxAttester
+from attestation.tpm.collect import FIRMWARE_LOG, VtpmAttester, azure_hardware
+from attestation.tpm.device import DEVICE, Tpm
 
 
 class PlatformAttester(Protocol):
@@ -48,8 +58,35 @@ class PlatformAttester(Protocol):
         ...
 
 
-PLATFORMS: Mapping[str, Callable[[Path], PlatformAttester]] = {"simulated": SimulatedAttester.open}
+def _sev_snp_vtpm(root: Path) -> PlatformAttester:
+    hardware = partial(SevSnpAttester.open, root)
+    return VtpmAttester(Tpm.below(root), root / FIRMWARE_LOG, hardware)
+
+
+def _tdx_vtpm(root: Path) -> PlatformAttester:
+    hardware = partial(TdxAttester.open, root)
+    return VtpmAttester(Tpm.below(root), root / FIRMWARE_LOG, hardware)
+
+
+def _simulated_vtpm(root: Path) -> PlatformAttester:
+    return VtpmAttester(Tpm.below(root), None, partial(SimulatedAttester.open, root))
+
+
+PLATFORMS: Mapping[str, Callable[[Path], PlatformAttester]] = {
+    "sev-snp": SevSnpAttester.open,
+    "tdx": TdxAttester.open,
+    "sev-snp-vtpm": _sev_snp_vtpm,
+    "tdx-vtpm": _tdx_vtpm,
+    "simulated": SimulatedAttester.open,
+    "simulated-vtpm": _simulated_vtpm,
+}
 """The platforms this version can collect evidence on."""
+
+PROVIDERS = {SEV_GUEST: "sev-snp", TDX_GUEST: "tdx"}
+"""Who answers through configfs-tsm, by platform."""
+
+NVIDIA_DRIVER = Path("dev/nvidiactl")
+"""What is there if NVIDIA's driver is loaded, below the root of the file system."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,10 +96,12 @@ class Attester:
     Attributes:
         platform: one of `PLATFORMS`.
         evidence: the platform's own attester.
+        gpus: those behind NVIDIA's driver; None where it is not loaded.
     """
 
     platform: str
     evidence: PlatformAttester = field(repr=False)
+    gpus: NvidiaDevices | None = field(repr=False, default=None)
 
     @property
     def machine(self) -> bytes | None:
@@ -98,7 +137,7 @@ class Attester:
         key_bytes = keys.encode()
         freshness = FreshnessSection(checkpoint=checkpoint, challenge=challenge).encode()
         # 2. every device answers the nonce that they give
-        devices = self.evidence.devices(device_nonce(key_bytes, freshness))
+        devices = self._devices(device_nonce(key_bytes, freshness))
         device_bytes = DevicesSection(devices=devices).encode() if devices else None
         # 3. the quote is bound to all sections
         software_bytes = software.encode()
@@ -113,18 +152,68 @@ class Attester:
             endorsements=self.evidence.endorsements(),
         )
 
+    def monitor(self) -> DeviceMonitor | None:
+        """Begin to watch the devices; None where there is none that could change.
+
+        Raises:
+            AttesterError: they do not answer.
+        """
+        return None if self.gpus is None else DeviceMonitor(self.gpus.state)
+
+    def _devices(self, nonce: bytes) -> tuple[DeviceEvidence, ...]:
+        gpus = () if self.gpus is None else self.gpus.devices(nonce)
+        return (*self.evidence.devices(nonce), *gpus)
+
 
 def open(platform: str, folder: Path) -> Attester:  # noqa: A001 - attester.open reads well
     """Open the machine this runs on.
 
     Args:
         platform: of this machine, as the image's configuration names it.
-        folder: with what the platform needs; nothing on real hardware.
+        folder: with what the platform needs: on real hardware the root of the file system, below
+            which the kernel offers its interfaces; on a simulated machine its own folder.
 
     Raises:
-        AttesterError: this version collects no evidence on the platform, or the folder is unfit.
+        AttesterError: this version collects no evidence on the platform, or something it needs is
+            not there.
     """
     opener = PLATFORMS.get(platform)
     if opener is None:
         raise AttesterError(f"{platform}: not one of the platforms here: {', '.join(PLATFORMS)}")
-    return Attester(platform=platform, evidence=opener(folder))
+    gpus = NvidiaDevices() if (folder / NVIDIA_DRIVER).exists() else None
+    return Attester(platform=platform, evidence=opener(folder), gpus=gpus)
+
+
+def detect(folder: Path) -> str:
+    """Name the platform of a machine by what is there; for whoever writes a configuration.
+
+    Raises:
+        AttesterError: nothing is there, or what could be more than one platform: then only whoever
+            built the image knows what it rests on.
+    """
+    found = _candidates(folder)
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise AttesterError(
+            f"{folder}: no confidential guest is here; load sev-guest or tdx-guest, give the "
+            "machine a TPM, or make a simulated machine"
+        )
+    raise AttesterError(
+        f"{folder}: may be {' or '.join(found)}; name the one that the image is built for"
+    )
+
+
+def _candidates(folder: Path) -> tuple[str, ...]:
+    has_tpm = (folder / DEVICE).exists()
+    azure = azure_hardware(Tpm.below(folder)) if has_tpm else None
+    if azure is not None:
+        # Above a paravisor there is nothing else to ask.
+        return (f"{azure}-vtpm",)
+    platforms = ["simulated"] if (folder / "machine.key").exists() else []
+    provider = read_provider(folder / REPORTS)
+    if provider is not None and provider not in PROVIDERS:
+        raise AttesterError(f"{folder / REPORTS}: {plain(provider)} is not a platform here")
+    if provider is not None:
+        platforms.append(PROVIDERS[provider])
+    return tuple(name for one in platforms for name in (one, f"{one}-vtpm")[: 1 + has_tpm])

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from attestation.errors import AttesterError
 
 INTERVAL = 5.0
-"""Seconds between two looks."""
+"""Seconds between two looks: a device that begins anew must not catch up with what it was."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,27 +55,26 @@ def changes(before: MachineState, after: MachineState) -> tuple[str, ...]:
     return tuple(found)
 
 
-def watch(
-    look: Callable[[], MachineState],
-    before: MachineState,
-    *,
-    pause: Callable[[float], bool],
-) -> tuple[str, ...]:
-    """Look until something has changed, and say what; nothing if told to stop.
+class DeviceMonitor:
+    """What the devices were like at the last look."""
 
-    Args:
-        look: gives the state now.
-        before: when the devices were attested; take it before asking them, not after.
-        pause: waits so many seconds; true tells to stop, as `threading.Event.wait` does.
-    """
-    while not pause(INTERVAL):
+    def __init__(self, look: Callable[[], MachineState]) -> None:
+        """Look for the first time; before the devices are asked for reports, not after.
+
+        Args:
+            look: gives the state now; raises AttesterError.
+        """
+        self._look = look
+        self._last = look()
+
+    def changes(self) -> tuple[str, ...]:
+        """Look again and say what has changed since the last time; nothing if nothing has.
+
+        A device that does not answer has changed: it may be in the middle of a reset.
+        """
         try:
-            after = look()
+            now = self._look()
         except AttesterError as error:
-            # A device that does not answer may be in the middle of a reset.
             return (f"the devices do not answer: {error}",)
-        found = changes(before, after)
-        if found:
-            return found
-        before = after
-    return ()
+        found, self._last = changes(self._last, now), now
+        return found

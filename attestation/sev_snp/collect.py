@@ -4,6 +4,7 @@ A guest has no runtime registers: nothing is measured after launch, and the even
 image must fix all that is loaded, by the launch measurement.
 """
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,7 +37,7 @@ class SevSnpAttester:
         self._machine = self._ask(bytes(INBLOB_SIZE)).chip_id
 
     @classmethod
-    def open(cls, root: Path, pause: Pause) -> "SevSnpAttester":
+    def open(cls, root: Path, pause: Pause = time.sleep) -> "SevSnpAttester":
         """Open the guest whose kernel's interfaces are below `root`. Raises: AttesterError."""
         return cls(root / REPORTS, pause)
 

@@ -9,6 +9,7 @@ to RTMR0 to RTMR2, RTMR3 is the application's. The kernel extends it through sys
 Once extended it cannot be set back; `attestation.boot_events` says what a second start finds.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -51,7 +52,7 @@ class TdxAttester:
         self._machine = self._identify()
 
     @classmethod
-    def open(cls, root: Path, pause: Pause) -> "TdxAttester":
+    def open(cls, root: Path, pause: Pause = time.sleep) -> "TdxAttester":
         """Open the guest whose kernel's interfaces are below `root`. Raises: AttesterError."""
         return cls(root, pause)
 

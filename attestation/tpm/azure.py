@@ -22,6 +22,7 @@ from attestation.strict_json import StrictJSONError, parse_object
 from attestation.tdx.endorsements import pck_identity, read_chain
 from attestation.tdx.evidence import Quote
 from attestation.tpm.document import Azure
+from attestation.tpm.hardware import AZURE
 from attestation.tpm.hcl import TD_REPORT_SIZE, HardwareType, HclReport
 
 HCL_INDEX = 0x01400001
@@ -47,12 +48,14 @@ def read_hardware(hcl_report: bytes, host: str) -> Azure:
     Raises:
         AttesterError: the report does not parse, or the host gives no quote.
     """
-    try:
-        hcl = HclReport.parse(hcl_report)
-    except MalformedEvidenceError as error:
-        raise AttesterError(f"TPM: {error}; this version reads other reports") from error
+    hcl = _parsed(hcl_report)
     tdx = hcl.report_type is HardwareType.TDX
     return Azure(hcl=hcl, td_quote=_td_quote(hcl.hardware[:TD_REPORT_SIZE], host) if tdx else None)
+
+
+def platform_of(hcl_report: bytes) -> str:
+    """Name the platform of the hardware. Raises: AttesterError."""
+    return AZURE[_parsed(hcl_report).report_type]
 
 
 def machine_of(hardware: Azure) -> bytes | None:
@@ -69,6 +72,13 @@ def machine_of(hardware: Azure) -> bytes | None:
     except MalformedEvidenceError as error:
         raise AttesterError(f"HCL report: {error}; this version reads other reports") from error
     return chip if any(chip) else None
+
+
+def _parsed(hcl_report: bytes) -> HclReport:
+    try:
+        return HclReport.parse(hcl_report)
+    except MalformedEvidenceError as error:
+        raise AttesterError(f"TPM: {error}; this version reads other reports") from error
 
 
 def _td_quote(td_report: bytes, host: str) -> bytes:

@@ -161,6 +161,15 @@ class VtpmAttester:
         return () if self._below is None else self._below.endorsements()
 
 
+def azure_hardware(tpm: Tpm) -> str | None:
+    """Name the platform below a guest of Azure; None where this is none.
+
+    Raises:
+        AttesterError: the TPM does not answer, or holds a report that does not parse.
+    """
+    return azure.platform_of(tpm.read_nv(azure.HCL_INDEX)) if tpm.has(azure.HCL_INDEX) else None
+
+
 def append(log: bytes, text: str) -> bytes:
     """Give the log with one more event: SHA-384 of a text, extended into PCR 15.
 

@@ -7,7 +7,7 @@ import pytest
 from attestation import attester
 from attestation.attester import Attester
 from attestation.errors import AttesterError, MalformedEvidenceError
-from attestation.evidence import DevicesSection, FreshnessSection, SoftwareSection
+from attestation.evidence import PLATFORMS, DevicesSection, FreshnessSection, SoftwareSection
 from attestation.simulated.collect import expected_values
 from attestation.simulated.evidence import DeviceReport
 from tests.fakes.simulated import (
@@ -80,9 +80,25 @@ def test_refuses_to_quote_sections_that_nobody_could_read(opened: Attester):
         opened.collect(replace(keys_section(), hpke=()), CHECKPOINT, booted(opened))
 
 
-@pytest.mark.parametrize("platform", ["sev-snp", "tdx", "simulated-vtpm", "abacus"])
-def test_refuses_a_platform_it_cannot_collect_on_by_name(platform: str, tmp_path):
-    with pytest.raises(AttesterError, match=platform):
+def test_refuses_a_platform_it_cannot_collect_on_by_name(tmp_path):
+    with pytest.raises(AttesterError, match="abacus: not one of the platforms here"):
+        attester.open("abacus", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("platform", "remedy"),
+    [
+        ("sev-snp", "mount configfs"),
+        ("tdx", "mount configfs"),
+        ("sev-snp-vtpm", "give the machine a TPM"),
+        ("tdx-vtpm", "give the machine a TPM"),
+        ("simulated", "make the machine with the vendor"),
+        ("simulated-vtpm", "give the machine a TPM"),
+    ],
+)
+def test_says_what_a_platform_lacks(platform: str, remedy: str, tmp_path):
+    assert set(attester.PLATFORMS) == set(PLATFORMS)
+    with pytest.raises(AttesterError, match=remedy):
         attester.open(platform, tmp_path)
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from attestation.errors import AttesterError
-from attestation.monitor import INTERVAL, DeviceState, MachineState, changes, watch
+from attestation.monitor import DeviceMonitor, DeviceState, MachineState, changes
 
 ONE = DeviceState(name="one", identity=b"1" * 32, running=1000)
 TWO = DeviceState(name="two", identity=b"2" * 32, running=1000)
@@ -50,23 +50,20 @@ def grown(count: int) -> MachineState:
     return replace(BEFORE, devices=(replace(ONE, running=count), TWO))
 
 
-def test_watches_until_something_changes():
-    pauses: list[float] = []
-
-    def pause(seconds: float) -> bool:
-        pauses.append(seconds)
-        return False
-
-    look = looking(grown(1001), grown(2000), grown(1500))
-    assert watch(look, BEFORE, pause=pause) == ("one was reset",)
-    assert pauses == [INTERVAL] * 3
+def test_compares_with_the_last_look():
+    monitor = DeviceMonitor(looking(BEFORE, grown(5000), grown(2000), grown(3000)))
+    assert [monitor.changes() for _ in range(3)] == [(), ("one was reset",), ()]
 
 
 def test_a_device_that_does_not_answer_has_changed():
-    look = looking(grown(1001), AttesterError("GPU is lost"))
-    found = watch(look, BEFORE, pause=lambda _: False)
-    assert found == ("the devices do not answer: GPU is lost",)
+    lost = AttesterError("GPU is lost")
+    monitor = DeviceMonitor(looking(grown(1001), lost, lost, grown(7), grown(8)))
+    assert monitor.changes() == ("the devices do not answer: GPU is lost",)
+    assert monitor.changes() == ("the devices do not answer: GPU is lost",)
+    assert monitor.changes() == ("one was reset",)
+    assert monitor.changes() == ()
 
 
-def test_stops_when_told():
-    assert watch(looking(), BEFORE, pause=lambda _: True) == ()
+def test_does_not_begin_with_devices_that_do_not_answer():
+    with pytest.raises(AttesterError, match="GPU is lost"):
+        DeviceMonitor(looking(AttesterError("GPU is lost")))

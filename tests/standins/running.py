@@ -80,6 +80,20 @@ def guest(folder: Path, hardware: str = "none", ccel: bytes = b"") -> Iterator[G
         yield Guest(root=root, faults=faults, out=out, ccel=log, program=program)
 
 
+def whole_root(folder: Path, mounted: Guest, firmware_log: bytes | None = None) -> Path:
+    """Make a root of a guest's files to which others can be added; with a TPM's log, if given."""
+    root = folder / "root"
+    for name in ("sys/kernel/config", "sys/class", "sys/firmware"):
+        if (mounted.root / name).exists():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).symlink_to(mounted.root / name)
+    if firmware_log is not None:
+        log = root / "sys" / "kernel" / "security" / "tpm0" / "binary_bios_measurements"
+        log.parent.mkdir(parents=True)
+        log.write_bytes(firmware_log)
+    return root
+
+
 @dataclass(frozen=True, kw_only=True)
 class Gpus:
     """GPUs whose library this process has loaded; `folder` is what it answers from."""
@@ -89,6 +103,11 @@ class Gpus:
     def fail(self, function: str, error: int) -> None:
         """Let a function of the library return an error from now on."""
         (self.folder / "fail" / function).write_text(str(error))
+
+    def offer(self, root: Path) -> None:
+        """Let a root show that the driver is loaded."""
+        (root / "dev").mkdir(exist_ok=True)
+        (root / "dev" / "nvidiactl").touch()
 
     def set_mode(self, *, feature: int = 1, tools: int = 0, multi_gpu: int = 0) -> None:
         """Set what the driver says of the GPUs' mode."""
