@@ -22,10 +22,11 @@ from attestation.endorsements import of_type
 from attestation.errors import AppraisalError, MalformedEvidenceError, UnjudgedError
 from attestation.evidence import DeviceEvidence
 from attestation.nvidia.endorsements import SWITCH, Device, check_chain, check_fwid, identify
-from attestation.nvidia.evidence import Report, check_signature
+from attestation.nvidia.evidence import Report
 from attestation.nvidia.ocsp import Standing, check_status
 from attestation.nvidia.rim import Rim, SignedRim, find_rim, mismatches, overlap
 from attestation.nvidia.rim_id import RimId, rim_ids
+from attestation.nvidia.signatures import check_signature
 
 DEVICE_ROOT, RIM_ROOT = "nvidia", "nvidia-rim"
 """Names of the pinned roots."""

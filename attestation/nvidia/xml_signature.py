@@ -23,7 +23,8 @@ from dataclasses import dataclass, field, replace
 from attestation.certificates import MAX_CHAIN, Certificate
 from attestation.errors import AppraisalError, MalformedEvidenceError
 from attestation.nvidia.canonical import ALGORITHMS, canonical, scope_of
-from attestation.nvidia.evidence import SIGNATURE_SIZE, check_raw_signature
+from attestation.nvidia.evidence import SIGNATURE_SIZE
+from attestation.nvidia.signatures import check_raw_signature
 from attestation.nvidia.xml_tree import Element, parse_xml
 
 DSIG = "http://www.w3.org/2000/09/xmldsig#"

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from attestation.errors import AppraisalError, MalformedEvidenceError
-from attestation.nvidia.evidence import Opaque, Report, check_signature
+from attestation.nvidia.evidence import Opaque, Report
 from attestation.nvidia.fields import fields
+from attestation.nvidia.signatures import check_signature
 from tests.fakes.nvidia import NONCE, key_of, message, nvidia, value_of
 
 GPU = nvidia()

@@ -21,9 +21,10 @@ from attestation.errors import AppraisalError, MalformedEvidenceError, UnjudgedE
 from attestation.evidence import DeviceEvidence
 from attestation.nvidia.authenticate import DEVICE_ROOT, RIM_ROOT, authenticate_device
 from attestation.nvidia.endorsements import CHIPS, check_fwid, identify
-from attestation.nvidia.evidence import Opaque, Report, check_signature
+from attestation.nvidia.evidence import Opaque, Report
 from attestation.nvidia.fields import fields, rim_fields
 from attestation.nvidia.rim import Rim, SignedRim, mismatches, overlap
+from attestation.nvidia.signatures import check_signature
 from attestation.nvidia.xml_signature import Signed, check_digest, check_signed_info
 from attestation.policy import AppraisalPolicy, Floors, NewestAccepted
 from tests.conformance.evidence_cases.contract import INVALID, UNKNOWN, VALID, Found, Material

@@ -11,7 +11,7 @@ from cryptography.x509 import ObjectIdentifier
 from attestation.certificates import Certificate, check_issued, parse_certificate
 from attestation.errors import AppraisalError, MalformedEvidenceError
 from attestation.nvidia.evidence import Report as DeviceReport
-from attestation.nvidia.evidence import check_signature as check_device_signature
+from attestation.nvidia.signatures import check_signature as check_device_signature
 from attestation.sev_snp.evidence import Report, check_signature
 from attestation.tdx.evidence import Quote
 from attestation.tdx.signatures import (
