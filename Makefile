@@ -4,9 +4,11 @@ VENV   := .venv
 STAMP  := $(VENV)/.stamp
 BIN    := $(VENV)/bin
 VLLM   := .venv-vllm
+PEERS  := .venv-peers
+SECONDS ?= 120
 LOCK   := requirements/dev.txt
 
-.PHONY: setup demo test vllm ci-full bench embedded-model lint format lock clean help
+.PHONY: setup demo test vllm fuzz ci-full peers bench embedded-model lint format lock clean help
 
 help:                       ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 22
@@ -44,10 +46,21 @@ $(VLLM)/.stamp: requirements/vllm.txt
 	@$(VLLM)/bin/python -m pip uninstall -q -y torchvision torchaudio torchcodec triton
 	@touch $@
 
-ci-full: setup vllm         ## what needs more: the journeys on vLLM, logits against transformers
-	@$(BIN)/python -m pytest -m vllm
+fuzz: setup                 ## every parser of evidence, two minutes each (SECONDS=…, or TARGET="a b")
+	@$(BIN)/python tests/fuzz/run.py $(if $(TARGET),$(TARGET),--all) --seconds $(SECONDS) --crashes fuzz-crashes
 
-bench: setup                ## every figure of docs/figures.md, each beside its baseline in one run
+ci-full: setup vllm         ## what needs more: the journeys on vLLM, logits, fuzzing in short
+	@$(BIN)/python -m pytest -m vllm
+	@$(BIN)/python tests/fuzz/run.py --all --seconds 5 --crashes fuzz-crashes
+
+peers: $(PEERS)/.stamp      ## other verifiers, to measure ours beside
+
+$(PEERS)/.stamp: requirements/peers.txt
+	@$(PYTHON) -m venv --clear $(PEERS)
+	@$(PEERS)/bin/python -m pip install -q --disable-pip-version-check --no-deps -r requirements/peers.txt
+	@touch $@
+
+bench: setup peers          ## every figure of docs/figures.md, each beside its baseline in one run
 	@for script in bench/bench_*.py; do $(BIN)/python $$script; done
 
 embedded-model: setup       ## train the demonstration model again (about 40 minutes)
@@ -68,4 +81,4 @@ lock: setup                 ## refresh the hash-locked list (needs uv)
 	   pyproject.toml --extra demo --group dev -o $(LOCK)
 
 clean:                      ## remove what the targets made
-	@rm -rf $(VENV) $(VLLM) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(VLLM) $(PEERS) fuzz-crashes .pytest_cache .mypy_cache .ruff_cache .hypothesis

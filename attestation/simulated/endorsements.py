@@ -181,7 +181,7 @@ def rim_body(
 
 def _octets(leaf: Certificate, oid: x509.ObjectIdentifier, size: int) -> bytes:
     value = leaf.extensions.get(oid, b"")
-    if value != octet_string(value[2:]) or len(value) != 2 + size:
+    if len(value) != 2 + size or value != octet_string(value[2:]):
         raise MalformedEvidenceError("machine certificate: names no machine id and version")
     return value[2:]
 

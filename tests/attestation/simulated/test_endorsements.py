@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 from attestation.certificates import parse_chain
 from attestation.errors import AppraisalError, AttestationError, MalformedEvidenceError
 from attestation.simulated.endorsements import (
+    MACHINE_ID_OID,
+    VERSION_OID,
     Rim,
     SignedRim,
     check_roles,
@@ -91,6 +93,14 @@ def test_a_certificate_names_machine_and_version():
 def test_refuses_a_certificate_that_names_less(chain: bytes):
     with pytest.raises(MalformedEvidenceError):
         machine_identity(parse_chain(chain)[0])
+
+
+def test_refuses_a_certificate_with_an_endless_extension():
+    """Found by fuzzing: a value longer than the shortest form of DER can say."""
+    certificate = parse_chain(machine().chain)[0]
+    long = {oid: b"\x04" * 300 for oid in (MACHINE_ID_OID, VERSION_OID)}
+    with pytest.raises(MalformedEvidenceError):
+        machine_identity(replace(certificate, extensions=long))
 
 
 def test_roles_are_names_in_order():
