@@ -13,9 +13,6 @@ from dataclasses import dataclass
 
 from attestation.errors import AttesterError
 
-INTERVAL = 5.0
-"""Seconds between two looks: a device that begins anew must not catch up with what it was."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceState:
@@ -70,7 +67,8 @@ class DeviceMonitor:
     def changes(self) -> tuple[str, ...]:
         """Look again and say what has changed since the last time; nothing if nothing has.
 
-        A device that does not answer has changed: it may be in the middle of a reset.
+        Look every few seconds: a device that begins anew must not catch up with what it was. One
+        that does not answer has changed: it may be in the middle of a reset.
         """
         try:
             now = self._look()

@@ -13,6 +13,7 @@ from attestation.binding import evidence_binding
 from attestation.errors import AttestationError, AttesterError, MalformedEvidenceError
 from attestation.evidence import Endorsement, EvidenceBundle, KeysSection, SoftwareSection
 from attestation.model import model_digest
+from attestation.monitor import DeviceMonitor
 from node_image.agent.config import Image, Settings
 from node_image.agent.errors import ConfigurationError, EvidenceError
 from openpcc.protocol import messages
@@ -73,12 +74,14 @@ class Evidence:
 
     Attributes:
         machine: machine id digest; 32 zero bytes where the platform names none.
+        monitor: watches the devices; None where there is none that could change.
     """
 
     attester: Attester = field(repr=False)
     software: SoftwareSection
     machine: bytes
     model_digest: bytes
+    monitor: DeviceMonitor | None = field(repr=False, default=None)
 
     @classmethod
     def open(cls, image: Image, settings: Settings) -> "Evidence":
@@ -92,13 +95,20 @@ class Evidence:
             models = ((image.model.name, digest),)
             opened = attester.open(image.platform, image.machine)
             event_log = opened.event_log(models, image.engine_arguments)
+            monitor = opened.monitor()
         except AttesterError as error:
             raise ConfigurationError(str(error)) from error
         software = SoftwareSection(
             release=image.release, event_log=event_log, models=models, settings=settings.exact
         )
         machine = messages.machine_digest(opened.machine)
-        return cls(attester=opened, software=software, machine=machine, model_digest=digest)
+        return cls(
+            attester=opened,
+            software=software,
+            machine=machine,
+            model_digest=digest,
+            monitor=monitor,
+        )
 
     def collect(self, terms: EpochTerms, challenge: bytes | None) -> Bundle:
         """Quote the keys of an epoch; may take seconds.
@@ -117,6 +127,15 @@ class Evidence:
         except AttestationError as error:
             raise EvidenceError(str(error)) from error
         return Bundle(quoted=quoted)
+
+    @property
+    def watches(self) -> bool:
+        """Say whether there are devices that could change."""
+        return self.monitor is not None
+
+    def changes(self) -> tuple[str, ...]:
+        """Say what changed about the devices since the last time; may take a second."""
+        return () if self.monitor is None else self.monitor.changes()
 
 
 def check_beacon(checkpoint: bytes) -> None:

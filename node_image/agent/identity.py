@@ -4,6 +4,9 @@ A beacon comes in, keys are made, the attester quotes them, the bundle is served
 made early enough that every client knows it before the old one ends. Several epochs are live at a
 time, each until `not_after` + 300 s on the monotonic clock; erasure waits for nothing and nobody.
 
+A device that is reset or replaced ends every live epoch at once: what they say of it is no longer
+true. The next one asks the devices anew.
+
 The node opens no connection: beacon and endorsements are brought to it. Neither is believed here;
 clients judge both. They are only parsed, so that garbage does not cost an epoch.
 """
@@ -42,6 +45,9 @@ CHALLENGE_PAUSE = 2.0
 
 CLOCK_SLACK = 300
 """Seconds the wall clock may leave an epoch's course before another epoch replaces it."""
+
+DEVICES_INTERVAL = 5.0
+"""Seconds between two looks at the devices: one that begins anew must not catch up meanwhile."""
 
 ROUND = 1.0
 """Seconds between two looks at the clock."""
@@ -98,6 +104,7 @@ class Identity:
         self._beacon: _Beacon | None = None
         self._stapled: Stapled = ()
         self._challenged = float("-inf")
+        self._watched = float("-inf")
         self._making = asyncio.Lock()
 
     @property
@@ -167,9 +174,10 @@ class Identity:
             await asyncio.sleep(ROUND)
 
     async def look(self) -> None:
-        """Erase what is due; make an epoch if one is."""
+        """Erase what is due, or no longer true; make an epoch if one is due."""
         self.erase_due()
         async with self._making:
+            await self._watch()
             if self._due():
                 await self._make()
 
@@ -181,7 +189,7 @@ class Identity:
                 self._erase(quoted)
 
     def erase(self) -> None:
-        """Erase everything: the node stops."""
+        """Erase everything: the node stops, or is no longer what it said."""
         for quoted in list(self._live):
             self._erase(quoted)
 
@@ -191,6 +199,16 @@ class Identity:
         self._replay.end(quoted.epoch.number)
         self._telemetry.live_epochs.dec()
         log("epoch erased", epoch=quoted.epoch.number)
+
+    async def _watch(self) -> None:
+        """Erase everything if a device is no longer what all live evidence says of it."""
+        now = self._clock.monotonic()
+        if not self._evidence.watches or now - self._watched < DEVICES_INTERVAL:
+            return
+        self._watched = now
+        for change in await asyncio.to_thread(self._evidence.changes):
+            log("devices changed", reason=change)
+            self.erase()
 
     def _newest(self) -> _Quoted:
         self.erase_due()

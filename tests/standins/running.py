@@ -69,6 +69,8 @@ def guest(folder: Path, hardware: str = "none", ccel: bytes = b"") -> Iterator[G
     requires("fusermount3")
     if find_spec("pyfuse3") is None:
         pytest.skip("pyfuse3 is not installed")
+    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        pytest.skip("/dev/fuse is not there for this user")
     root, faults, out, log = (folder / name for name in ("guest", "faults", "out", "ccel"))
     root.mkdir(parents=True)
     faults.mkdir()
