@@ -1,8 +1,10 @@
 """NVIDIA: reports, RIMs and the XML they are written in, OCSP answers, one device as a whole."""
 
 import hashlib
+from base64 import urlsafe_b64encode
 from dataclasses import replace
 
+import jwt
 from cryptography.x509 import ObjectIdentifier
 
 from attestation.anchors import anchors_of
@@ -15,12 +17,14 @@ from attestation.nvidia.evidence import Report
 from attestation.nvidia.fields import fields, rim_fields
 from attestation.nvidia.ocsp import Answer, is_responder
 from attestation.nvidia.rim import SignedRim
+from attestation.nvidia.tokens import ALGORITHM, ISSUER, check_opinion, parse_keys
 from attestation.nvidia.xml_signature import Signed
 from attestation.nvidia.xml_tree import parse_xml
 from attestation.sections import DeviceEvidence
+from attestation.strict_json import dumps
 from attestation.x509 import parse_chain
 from tests.fakes.amd import NOW
-from tests.fakes.nvidia import composite_device_id, nvidia, tcb_info
+from tests.fakes.nvidia import NONCE, composite_device_id, key_of, nvidia, tcb_info
 from tests.fuzz.pieces import joined, named, numbered, pieces
 from tests.fuzz.target import Bytes, each, target
 from tests.fuzz.vectors import published, standing_beside
@@ -61,6 +65,44 @@ def leaf_extensions() -> Bytes:
     for make in (composite_device_id, tcb_info):
         values = [*make(hashlib.sha384(b"firmware").digest()).items(), (USAGE, OCSP_SIGNING)]
         yield numbered(OIDS, values)
+
+
+def jwk() -> dict[str, str]:
+    point = key_of("service").public_key().public_numbers()
+    coordinates = {name: one.to_bytes(48, "big") for name, one in (("x", point.x), ("y", point.y))}
+    written = {name: urlsafe_b64encode(one).decode() for name, one in coordinates.items()}
+    return {"kty": "EC", "crv": "P-384", "kid": "service", **written}
+
+
+def key_sets() -> Bytes:
+    return [dumps({"keys": [jwk()]})]
+
+
+def opinions() -> Bytes:
+    claims = {"iss": ISSUER, "eat_nonce": NONCE.hex(), "iat": NOW, "nbf": NOW, "exp": NOW + 60}
+    found = {"measres": "success", "secboot": True, "dbgstat": "disabled"}
+    device = _token({**claims, **found})
+    digest = ["DIGEST", ["SHA-256", hashlib.sha256(device.encode()).hexdigest()]]
+    overall = {"x-nvidia-overall-att-result": True, "submods": {"GPU-0": digest}}
+    yield dumps([["JWT", _token({**claims, **overall})], {"GPU-0": device}])
+
+
+def _token(claims: dict[str, object]) -> str:
+    headers = {"kid": "service"}
+    key = key_of("service")
+    return jwt.PyJWS().encode(dumps(claims), key, algorithm=ALGORITHM, headers=headers)
+
+
+@target(parse_keys, seeds=key_sets)
+def nvidia_service_keys(data: bytes) -> None:
+    """Any bytes give the keys of NVIDIA's service, or MalformedEvidenceError."""
+    parse_keys(data)
+
+
+@target(check_opinion, seeds=opinions, refusals=REFUSED)
+def nvidia_opinion(data: bytes) -> None:
+    """Any bytes give an opinion that the service signed, or are refused."""
+    check_opinion(data, {"service": key_of("service").public_key()}, nonce=NONCE, now=NOW)
 
 
 @target(Report.parse, Report.split, seeds=reports)

@@ -8,6 +8,7 @@ from attestation import verifier
 from attestation.policy import AppraisalPolicy
 from attestation.tcg_log import TcgLog
 from attestation.tpm.authenticate import SEV_SNP_VTPM
+from attestation.tpm.collect import append
 from attestation.tpm.document import TpmQuote
 from attestation.tpm.endorsements import extended_usages
 from attestation.tpm.evidence import Attest, bank_named
@@ -164,13 +165,14 @@ def ak_certificate_usages(data: bytes) -> None:
     extended_usages(replace(leaf, extensions={ExtensionOID.EXTENDED_KEY_USAGE: data}))
 
 
-@target(replay_pcrs, SEV_SNP_VTPM.replay, event_log_fields, seeds=tcg_logs)
+@target(replay_pcrs, SEV_SNP_VTPM.replay, event_log_fields, append, seeds=tcg_logs)
 def tpm_event_log(data: bytes) -> None:
     """Any bytes give a TPM's registers and what its log shows, or MalformedEvidenceError."""
     each(
         lambda: replay_pcrs(data),
         lambda: SEV_SNP_VTPM.replay(data),
         lambda: event_log_fields(TcgLog.parse(data)),
+        lambda: TcgLog.parse(append(data, "one more")),
     )
 
 
