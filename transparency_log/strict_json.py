@@ -22,6 +22,10 @@ MAX_INTEGER = 2**53 - 1
 _SURROGATE = re.compile("[\ud800-\udfff]")
 """JSON can spell what no UTF-8 can; such a text could not be hashed, shown or written again."""
 
+_BRACKET = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}]', re.DOTALL)
+"""A bracket, or a whole string, which hides those in it. A string without an end goes to the end,
+and nothing is tried twice: else escaped quotes behind an open one cost their number's square."""
+
 
 class StrictJSONError(ValueError):
     """The bytes are not the accepted spelling of a document. The text names member and cause."""
@@ -247,10 +251,10 @@ def _integer(text: str, name: str) -> int:
 def _refuse_deep(data: bytes, name: str) -> None:
     """Count brackets outside strings before the recursive reader sees them."""
     depth = 0
-    for bracket in re.findall(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', data):
-        if bracket in b"[{":
+    for found in _BRACKET.finditer(data):
+        if found.group() in b"[{":
             depth += 1
-        elif bracket in b"]}":
+        elif found.group() in b"]}":
             depth -= 1
         if depth > MAX_DEPTH:
             _refuse(f"{name}: nested deeper than {MAX_DEPTH}")

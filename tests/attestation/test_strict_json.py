@@ -47,6 +47,14 @@ def test_a_bracket_in_a_text_is_not_nesting():
     assert members.text("a") == text
 
 
+@pytest.mark.parametrize("filling", [b'\\"', b"\\\\", b'\\\n"', b"a", b'"', b"{"])
+def test_a_text_without_an_end_is_read_once(filling: bytes):
+    """Read anew from each quote, a text of this size would take hours."""
+    data = b'{"a":"' + filling * 2**20
+    with pytest.raises(StrictJSONError):
+        parse_object(data, limit=len(data), name="document")
+
+
 @pytest.mark.parametrize("text", ["YQ", "YQ=", "YR==", "YQ==\n", " YQ==", "YQ-_", "Y?Q=", "YQ===="])
 def test_refuses_base64_of_another_spelling(text: str):
     with pytest.raises(StrictJSONError):
