@@ -26,6 +26,9 @@ MAX_LENGTH = 2**22
 MAX_CHILDREN = 64
 """Elements directly inside another; the longest known, a PCK certificate's TCB, has 18."""
 
+MAX_INTEGER = 64
+"""Bytes of an INTEGER. Serial numbers have 20 at most; thousands of digits cannot even be shown."""
+
 MAX_ARC = 2**32 - 1
 """Highest arc of an object identifier."""
 
@@ -100,11 +103,11 @@ def integer(element: Element) -> int:
     """Give an INTEGER, which may be negative.
 
     Raises:
-        MalformedEvidenceError: not one, or not its shortest spelling.
+        MalformedEvidenceError: not one, not its shortest spelling, or too long.
     """
     content = element.content
-    if element.tag not in (INTEGER, ENUMERATED) or not content:
-        raise MalformedEvidenceError("DER: expected an INTEGER")
+    if element.tag not in (INTEGER, ENUMERATED) or not 0 < len(content) <= MAX_INTEGER:
+        raise MalformedEvidenceError(f"DER: expected an INTEGER of 1 to {MAX_INTEGER} bytes")
     if len(content) > 1 and content[0] in (0x00, 0xFF) and content[0] >> 7 == content[1] >> 7:
         raise MalformedEvidenceError("DER: an INTEGER is longer than it needs to be")
     return int.from_bytes(content, "big", signed=True)

@@ -36,6 +36,7 @@ X509_ERRORS = (
     x509.InvalidVersion,
     x509.DuplicateExtension,
     x509.UnsupportedGeneralNameType,
+    KeyError,  # for a TLS feature that it does not know
 )
 """What the parser of `cryptography` raises for bytes that are not what they should be."""
 
@@ -116,9 +117,11 @@ class Certificate:
         """
         cut = _cut(data)
         try:
-            # The library warns of names it finds too long, as some makers of TPMs give them.
+            # The library warns of names it finds too long, as some makers of TPMs give them, and
+            # of a serial number in an extension, which nothing here rests on.
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", message="Attribute's length")
+                warnings.filterwarnings("ignore", message="Parsed a serial number")
                 return _certificate(data, cut, x509.load_der_x509_certificate(_positive(data, cut)))
         except X509_ERRORS as error:
             raise MalformedEvidenceError("chain: a certificate does not parse") from error

@@ -79,6 +79,13 @@ def test_refuses_an_integer_longer_than_it_needs_to_be(content: bytes):
         der.integer(der.read(element(der.INTEGER, content)))
 
 
+def test_refuses_an_integer_of_more_digits_than_anybody_can_be_shown():
+    content = b"\x7f" * der.MAX_INTEGER
+    assert der.integer(der.read(element(der.INTEGER, content))) == int(content.hex(), 16)
+    with pytest.raises(MalformedEvidenceError, match="1 to 64 bytes"):
+        der.integer(der.read(element(der.INTEGER, content + b"\x7f")))
+
+
 @pytest.mark.parametrize(
     ("content", "text"),
     [

@@ -82,6 +82,38 @@ def test_reads_names_of_any_length_without_a_warning():
     assert parse_certificate(data).name == "leaf " * 20
 
 
+def with_extension(oid: str, value: bytes) -> bytes:
+    """Write a certificate with an extension of any content."""
+    return (
+        x509.CertificateBuilder()
+        .subject_name(LEAF.certificate.subject)
+        .issuer_name(ROOT.certificate.subject)
+        .public_key(LEAF.key.public_key())
+        .serial_number(1)
+        .not_valid_before(LEAF.certificate.not_valid_before_utc)
+        .not_valid_after(LEAF.certificate.not_valid_after_utc)
+        .add_extension(
+            x509.UnrecognizedExtension(x509.ObjectIdentifier(oid), value), critical=False
+        )
+        .sign(ROOT.key, hashes.SHA384())
+        .public_bytes(Encoding.DER)
+    )
+
+
+def test_a_feature_of_tls_that_the_library_does_not_know_is_refused_and_no_error_of_its_own():
+    with pytest.raises(MalformedEvidenceError):
+        parse_certificate(with_extension("1.3.6.1.5.5.7.1.24", bytes.fromhex("3003020101")))
+
+
+def test_a_serial_number_in_an_extension_warns_nobody():
+    names = [x509.DirectoryName(ROOT.certificate.subject)]
+    value = x509.AuthorityKeyIdentifier(None, names, 5).public_bytes()
+    data = with_extension("2.5.29.35", value[:-1] + b"\xff")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert parse_certificate(data).name == "leaf"
+
+
 def test_the_library_still_warns_of_such_a_serial_number():
     """Why the tolerant reader is there; once this turns into an error, nothing else changes."""
     with pytest.warns(Warning, match="serial"):

@@ -150,6 +150,15 @@ def test_reserved_components_are_absent_or_zero(product: str, number: int):
         check_tcb(report, with_extension(f".3.{number}", integer(1), product))
 
 
+@pytest.mark.parametrize("end", [".1", ".3.1"])
+def test_an_endless_number_in_a_leaf_is_refused_and_no_error_of_its_own(end: str):
+    """Python refuses to write so many digits, so the refusal may not name them."""
+    endless = b"\x02\x82\x07\xd0" + b"\x7f" * 2000
+    leaf = MILAN.vcek(extensions={end: endless})
+    _, outcomes = MILAN.appraise(MILAN.report(leaf), MILAN.endorsements(leaf))
+    assert outcomes["2.identity"] == "FAIL"
+
+
 @pytest.mark.parametrize("end", [".3.10", ".3.0", ".3.1.1"])
 def test_refuses_a_component_nobody_here_knows(end: str):
     with pytest.raises(MalformedEvidenceError, match="not known"):
