@@ -348,7 +348,8 @@ SOON = NOW + DAY
         ({}, {"tcb_info": {"issueDate": stamp(SOON - 30 * DAY)}}),
         ({}, {"signer": issue("Intel SGX TCB Signing", VENDOR.root, not_after=SOON)}),
         ({}, {"after": {"pck_crl": crl(VENDOR.platform_ca, next_update=SOON).hex()}}),
-        ({}, {"after": {"root_ca_crl": crl(VENDOR.root, this_update=SOON - 30 * DAY).hex()}}),
+        ({}, {"after": {"pck_crl": crl(VENDOR.platform_ca, this_update=SOON - 30 * DAY).hex()}}),
+        ({}, {"after": {"root_ca_crl": crl(VENDOR.root, this_update=SOON - 400 * DAY).hex()}}),
     ],
 )
 def test_what_ends_first_ends_the_acceptance(machine: dict[str, Any], collateral: dict[str, Any]):
