@@ -172,11 +172,14 @@ def _claims(report: Report, components: Mapping[str, int]) -> QuoteClaims:
 
 
 def _tcb(report: Report, components: Mapping[str, int]) -> dict[str, int]:
-    """Give what both the reported version and the one the guest was launched under reach.
+    """Give what the reported, the committed and the launch version all reach.
 
     The key vouches for the reported one. But a host may launch under old firmware, which a flaw
-    lets it into the guest through, and update before it asks for a report.
+    lets it into the guest through, and update before it asks for a report; and after that it may go
+    back as far as the version it has committed, under the running guest.
     """
-    reported = tcb_version(report.reported_tcb, components)
-    launch = tcb_version(report.launch_tcb, components)
-    return {name: min(version, launch[name]) for name, version in reported.items()}
+    versions = [
+        tcb_version(raw, components)
+        for raw in (report.reported_tcb, report.committed_tcb, report.launch_tcb)
+    ]
+    return {name: min(version[name] for version in versions) for name in components}

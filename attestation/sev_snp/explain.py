@@ -32,7 +32,7 @@ CHECKED: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "8.debug": ("policy",),
         "8.migration": ("policy",),
         "8.guest": ("policy", "vmpl", "signer_info"),
-        "9.tcb": ("reported_tcb", "launch_tcb"),
+        "9.tcb": ("reported_tcb", "committed_tcb", "launch_tcb"),
         "9.machine": ("chip_id",),
     }
 )

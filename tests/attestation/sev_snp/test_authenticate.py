@@ -88,6 +88,15 @@ def test_the_claimed_tcb_is_what_the_guest_was_launched_under_too(product: str, 
     assert claims.tcb == {**TCBS[product], component: 0}
 
 
+@pytest.mark.parametrize(("product", "component"), COMPONENTS)
+def test_the_claimed_tcb_is_no_higher_than_the_host_can_go_back_to(product: str, component: str):
+    amd, chip = LINES[product], CHIPS[product]
+    quote = amd.report(chip, committed_tcb=amd.tcb(**{component: 0}))
+    claims = amd.appraise(quote, amd.endorsements(chip))[0].claims
+    assert claims is not None
+    assert claims.tcb == {**TCBS[product], component: 0}
+
+
 def test_a_host_that_masks_its_chip_ids_names_no_machine():
     quote = MILAN.report(HOST, chip_id=bytes(64))
     appraisal, outcomes = MILAN.appraise(quote, MILAN.endorsements(HOST))
