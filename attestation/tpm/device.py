@@ -34,10 +34,8 @@ ATTRIBUTES = "fixedtpm|fixedparent|sensitivedataorigin|userwithauth|restricted|s
 """Of an AK: made by this TPM, kept in it, and signing only what this TPM says."""
 
 REQUIRED = 1 << 1 | 1 << 4 | 1 << 16 | 1 << 18
-"""The same as bits (TPM 2.0 Part 2, section 8.3): fixedTPM, fixedParent, restricted, sign."""
-
-DECRYPT = 1 << 17
-"""The bit of a key that is no AK."""
+"""The same as bits (TPM 2.0 Part 2, section 8.3): fixedTPM, fixedParent, restricted, sign. A TPM
+makes no restricted key that both signs and decrypts."""
 
 
 class Tpm:
@@ -96,7 +94,7 @@ class Tpm:
             self._run("tpm2_readpublic", "-Q", "-c", hex(handle), "-f", "tss", "-o", str(out))
             public = _output(out)
         attributes = int.from_bytes(public[6:10], "big")
-        if attributes & REQUIRED != REQUIRED or attributes & DECRYPT:
+        if attributes & REQUIRED != REQUIRED:
             raise AttesterError(f"TPM: the key {handle:#x} is no AK; remove it (tpm2_evictcontrol)")
         return public
 

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -167,7 +168,8 @@ def tpm(root: Path) -> Iterator[str]:
                    "--flags", "not-need-init,startup-clear"]  # fmt: skip
         with subprocess.Popen(command, stderr=subprocess.DEVNULL) as program:
             try:
-                _await_file(program, Path(control))
+                for one in (control, server):
+                    _await_socket(program, one)
                 (root / "dev").mkdir(parents=True, exist_ok=True)
                 (root / "dev" / "tpmrm0").symlink_to(server)
                 yield f"swtpm:path={server}"
@@ -177,10 +179,17 @@ def tpm(root: Path) -> Iterator[str]:
                 program.wait(STOPS_WITHIN)
 
 
-def _await_file(program: "subprocess.Popen[bytes]", path: Path) -> None:
-    while not path.exists():
+def _await_socket(program: "subprocess.Popen[bytes]", path: str) -> None:
+    """Wait until somebody listens."""
+    while True:
         assert program.poll() is None
-        time.sleep(0.01)
+        with socket.socket(socket.AF_UNIX) as asking:
+            try:
+                asking.connect(path)
+            except OSError:
+                time.sleep(0.01)
+            else:
+                return
 
 
 @contextmanager

@@ -27,6 +27,7 @@ from tests.standins.running import Guest, guest
 
 BINDING = bytes(range(64))
 FIRMWARE = tcg.header() + tcg.record(1, b"firmware") + tcg.record(2, b"loader") + b"\xff" * 512
+HIDING = FIRMWARE[:28] + (len(FIRMWARE)).to_bytes(4, "little") + tcg.header()[32:]
 MODELS = (("zebra", bytes(32)), ("demo", b"d" * 32))
 ARGUMENTS = ("--max-model-len", "1024")
 
@@ -125,6 +126,7 @@ def test_notices_a_measurement_that_was_lost(machine: Guest):
     ("log", "said"),
     [
         pytest.param(FIRMWARE[:70], "boot with other firmware", id="cut"),
+        pytest.param(HIDING, "hides what is behind it", id="header too long"),
         pytest.param(bytes(2**20 + 1), "CCEL.*more than", id="too long"),
         pytest.param(tcg.old_record(1, 5, b"one"), "with SHA-384", id="old form"),
     ],

@@ -1,8 +1,9 @@
 """Quotes of a software TPM by the real tpm2-tools, under hardware that names its key."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -124,6 +125,33 @@ def test_refuses_a_key_that_signs_anything(machine: Path):
     run(machine, "tpm2_evictcontrol", "-C", "o", "-c", context, hex(AK_HANDLE))
     with pytest.raises(AttesterError, match="is no AK; remove it"):
         on_simulated(machine)
+
+
+class Lying(Tpm):
+    """Quotes other bytes, or tells other PCRs than it quoted."""
+
+    def __init__(self, tcti: str, *, qualifying: bytes | None = None, pcr: bytes = b"") -> None:
+        super().__init__(tcti)
+        self._other, self._pcr = qualifying, pcr
+
+    def quote(self, handle: int, qualifying: bytes) -> tuple[bytes, bytes, Mapping[int, bytes]]:
+        message, signature, pcrs = super().quote(handle, self._other or qualifying)
+        return message, signature, {**pcrs, **({0: self._pcr} if self._pcr else {})}
+
+
+@pytest.mark.parametrize(
+    ("lie", "said"),
+    [
+        ({"qualifying": b"another question"}, "a quote over other bytes"),
+        ({"pcr": b"p" * 48}, "PCR digest: .*; quote again"),
+    ],
+)
+def test_hands_out_no_quote_that_clients_would_refuse(machine: Path, lie: Any, said: str):
+    path = (machine / "dev" / "tpmrm0").resolve()
+    lying = Lying(f"swtpm:path={path}", **lie)
+    attester = VtpmAttester(lying, None, lambda: SimulatedAttester(simulated.machine()))
+    with pytest.raises(AttesterError, match=said):
+        attester.quote(BINDING)
 
 
 def test_says_that_there_is_no_tpm(tmp_path: Path):
