@@ -47,15 +47,16 @@ ATTEMPTS = 6
 FIRST_PAUSE = 0.2
 """Seconds before the second attempt; each further pause is twice as long."""
 
-REMEDIES = {
+ABSENT = {
     errno.ENOENT: "mount configfs, and load sev-guest or tdx-guest (Linux 6.7 or newer)",
     errno.ENOTDIR: "mount configfs, and load sev-guest or tdx-guest (Linux 6.7 or newer)",
     errno.ENXIO: "no driver answers: this is no confidential guest, or sev-guest or tdx-guest is "
     "not loaded",
-    errno.EACCES: "run as root, or let this user write there",
-    errno.EPERM: "run as root, or let this user write there",
 }
-"""Why the kernel makes no directory, where asking again will not help."""
+"""Why the kernel makes no directory: there is nobody to ask."""
+
+FORBIDDEN = frozenset({errno.EACCES, errno.EPERM})
+"""The same: this user may not."""
 
 Pause = Callable[[float], None]
 
@@ -73,6 +74,10 @@ class TsmReport:
     outblob: bytes
     auxblob: bytes
     manifestblob: bytes
+
+
+class _AbsentError(AttesterError):
+    """Nobody answers here."""
 
 
 class _PassingError(Exception):
@@ -126,13 +131,10 @@ def read_provider(reports: Path) -> str | None:
     try:
         with _Entry(reports) as entry:
             return entry.text("provider")
+    except _AbsentError:
+        return None
     except _PassingError as error:
         raise AttesterError(f"{reports}: {error}; start again") from error
-    except AttesterError as error:
-        cause = error.__cause__
-        if isinstance(cause, OSError) and cause.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENXIO):
-            return None
-        raise
 
 
 def _ask(entry: "_Entry", inblob: bytes, provider: str, privlevel: int | None) -> TsmReport:
@@ -173,10 +175,12 @@ class _Entry:
         try:
             self.path.mkdir()
         except OSError as error:
-            remedy = REMEDIES.get(error.errno or 0)
-            if remedy is None:
-                raise _PassingError(f"mkdir: {error.strerror}") from error
-            raise AttesterError(f"{self.path.parent}: {error.strerror}; {remedy}") from error
+            said = f"{self.path.parent}: {error.strerror}"
+            if error.errno in ABSENT:
+                raise _AbsentError(f"{said}; {ABSENT[error.errno]}") from error
+            if error.errno in FORBIDDEN:
+                raise AttesterError(f"{said}; run as root, or let this user write there") from error
+            raise _PassingError(f"mkdir: {error.strerror}") from error
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -169,6 +170,20 @@ def test_names_the_provider_and_that_there_is_none(ask: Asking, tmp_path: Path):
     with pytest.raises(AttesterError, match="start again"):
         read_provider(ask.reports)
     assert ask.left == []
+
+
+def test_many_may_ask_at_once(ask: Asking):
+    questions = [bytes((number,)) * 64 for number in range(16)]
+
+    def answer(question: bytes) -> bytes:
+        report = read_report(
+            question, provider="sev_guest", reports=ask.reports, pause=ask.pauses.append
+        )
+        return report.outblob[0x50:0x90]
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(answer, questions)) == questions
+    assert (ask.pauses, ask.left) == ([], [])
 
 
 class TestTheStandIn:
