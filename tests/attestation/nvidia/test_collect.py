@@ -18,7 +18,9 @@ from attestation.nvidia.authenticate import (
     read_device,
 )
 from attestation.nvidia.collect import NvidiaDevices
+from attestation.nvidia.evidence import Report
 from attestation.policy import AppraisalPolicy, Floors, NewestAccepted
+from attestation.x509 import parse_chain
 from tests.fakes.amd import NOW
 from tests.standins.gpus import CONFIDENTIAL
 from tests.standins.running import ROOT, Gpus, gpus
@@ -203,3 +205,22 @@ def test_says_that_library_or_binding_is_missing(machine: Gpus, tmp_path: Path):
     assert "AttesterError: NVML: NVML Shared Library Not Found" in outcome(tmp_path).stderr
     without = outcome(machine.folder, blocked="pynvml")
     assert "AttesterError: nvidia-ml-py is missing; install openpcc[node-gpu]" in without.stderr
+
+
+@pytest.mark.parametrize("case", ["hopper-550.90.07-full", "blackwell-590.48.01-gpu0"])
+def test_what_real_gpus_answered_is_taken_as_it_is(machine: Gpus, shared: Path, case: str):
+    """The same answer from three handles: what is tried here is size and form."""
+    recorded = shared / "vectors" / "nvidia" / case
+    report = (recorded / "report.bin").read_bytes()
+    chain = machine.folder / "gpu0" / "chain.pem"
+    kept = chain.read_bytes()
+    for number in range(3):
+        (machine.folder / f"gpu{number}" / "report.bin").write_bytes(report)
+    chain.write_bytes((recorded / "chain.pem").read_bytes())
+    try:
+        found = NvidiaDevices().devices(Report.parse(report).nonce)[0]
+    finally:
+        chain.write_bytes(kept)
+    assert found.report == report
+    expected = parse_chain((recorded / "chain.pem").read_bytes())
+    assert [one.der for one in parse_chain(found.certificates)] == [one.der for one in expected]
