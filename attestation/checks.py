@@ -2,9 +2,10 @@
 
 docs/formats.md, 8. `CHECKS` is the table of that section; `attestation.result` makes the report.
 A check states only what was tested. What refuses is one rule, `refusing`: a FAIL, a SKIP of a
-required check, and a check of the table that nobody recorded. So forgetting a check refuses. Every
-check is required, but for those of `ONLY_WHERE_ASKED` where there is nothing to test, and those of
-`MAY_BE_OPTIONAL` that a policy names; of these alone not even a FAIL refuses.
+required check, an INFO of a check that judges, and a check of the table that nobody recorded. So
+forgetting a check refuses. Every check is required, but for those of `ONLY_WHERE_ASKED` where there
+is nothing to test, and those of `MAY_BE_OPTIONAL` that a policy names; of these alone not even a
+FAIL refuses.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -74,6 +75,9 @@ MAY_BE_OPTIONAL = frozenset({"2.recency"})
 installation without a network may be unable to keep up; never a signature, never a list's serials.
 """
 
+TOLD = frozenset({"6.mode", "9.region"})
+"""The checks that report what somebody says and judge nothing; of any other, INFO refuses."""
+
 OF_A_QUOTE = (
     *(name for name in CHECKS if name.startswith("2.")),
     *("8.debug", "8.migration", "8.guest", "9.platform", "9.tcb", "9.machine"),
@@ -130,6 +134,8 @@ class Check:
             return (
                 f"{self.id} could not be judged: {self.text} ({self.actual or 'no reason given'})"
             )
+        if self.outcome is Outcome.INFO:
+            return f"{self.id} was told and not judged: {self.text}"
         found = "" if self.actual is None else f"found {self.actual}"
         if self.expected is not None:
             found = f"expected {self.expected}, found {self.actual or 'nothing'}"
@@ -140,6 +146,8 @@ class Check:
         """Say whether this outcome alone refuses."""
         if self.outcome is Outcome.FAIL:
             return self.required or self.id not in MAY_BE_OPTIONAL
+        if self.outcome is Outcome.INFO:
+            return self.id not in TOLD
         return self.outcome is Outcome.SKIP and self.required
 
 
@@ -226,7 +234,9 @@ class Checks:
         )
 
     def info(self, check_id: str, actual: str) -> None:
-        """Record something that is reported and judged by nobody."""
+        """Record something that is reported and judged by nobody; only for checks of `TOLD`."""
+        if check_id not in TOLD:
+            raise ValueError(f"{check_id} is judged, not told")
         self._record(Check(id=check_id, outcome=Outcome.INFO, required=False, actual=plain(actual)))
 
     def extend(self, checks: Iterable[Check]) -> None:

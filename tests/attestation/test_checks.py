@@ -108,6 +108,14 @@ def test_what_is_out_of_scope_is_told_and_does_not_refuse():
     assert not checks.done()[0].refuses
 
 
+def test_what_is_only_told_refuses_unless_nobody_judges_it():
+    told = {name for name in CHECKS if not Check(id=name, outcome=Outcome.INFO).refuses}
+    assert told == {"6.mode", "9.region"}
+    assert "told and not judged" in Check(id="2.chain", outcome=Outcome.INFO).refusal
+    with pytest.raises(ValueError, match=r"8\.debug"):
+        Checks().info("8.debug", "off")
+
+
 @pytest.mark.parametrize(
     ("optional", "required"), [({"8.debug"}, set()), (set(), {"8.debug"}), (set(), {"2.recency"})]
 )
