@@ -12,6 +12,9 @@ from attestation.errors import PolicyError
 MAX_COMPONENT = 2**32 - 1
 """The highest version of a TCB component."""
 
+MAX_BITS = 64
+"""Of an integer that is shown in full."""
+
 
 class PolicyTable:
     """A table under the name that errors give it."""
@@ -84,8 +87,16 @@ class PolicyTable:
         return data
 
     def _wrong(self, key: str, expected: str, value: object) -> Never:
-        found = "nothing" if value is None else f"{type(value).__name__} {value!r}"
-        self._refuse(key, expected, found, "correct the value")
+        self._refuse(key, expected, _shown(value), "correct the value")
 
     def _refuse(self, key: str, expected: str, found: str, remedy: str) -> Never:
         raise PolicyError(f"{self._name}.{key}", expected=expected, found=found, remedy=remedy)
+
+
+def _shown(value: object) -> str:
+    """Name a value for an error; of a number that Python will not write, how long it is."""
+    if value is None:
+        return "nothing"
+    if isinstance(value, int) and value.bit_length() > MAX_BITS:
+        return f"an integer of {value.bit_length()} bits"
+    return f"{type(value).__name__} {value!r}"

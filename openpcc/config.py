@@ -257,7 +257,7 @@ def read_toml(path: Path, what: str, *, remedy: str) -> dict[str, object]:
         )
     try:
         return tomllib.loads(data.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # TOML's own, numbers of any length, any depth
         raise ConfigurationError(
             f"{path}: not TOML: {error}; correct it there; docs/formats.md, 6, shows a {what} file"
         ) from error

@@ -36,6 +36,13 @@ required = ["6.authentic", "7.provenance"]
 """
 
 
+@pytest.mark.parametrize("number", ["-1", "0x" + "f" * 5000])
+def test_a_number_of_any_length_is_refused_by_name(number: str):
+    table = {**VALID, **tomllib.loads(f"maximum_epoch = {number}")}
+    with pytest.raises(PolicyError, match="maximum_epoch"):
+        AppraisalPolicy.parse(table)
+
+
 def test_reads_every_key():
     assert AppraisalPolicy.parse(tomllib.loads(FULL)) == AppraisalPolicy(
         platforms=("simulated",),

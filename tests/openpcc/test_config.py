@@ -113,7 +113,11 @@ def test_a_missing_file_is_named_with_the_remedy(tmp_path: Path):
         ClientConfig.load(path)
 
 
-@pytest.mark.parametrize("data", [b"\xff", b"= 1", b"a" * (2**20 + 1)])
+@pytest.mark.parametrize(
+    "data",
+    [b"\xff", b"= 1", b"a" * (2**20 + 1), b"a = " + b"9" * 5000, b"a = " + b"[" * 50_000],
+    ids=["not UTF-8", "no key", "too long", "an endless number", "endless depth"],
+)
 def test_bytes_that_are_no_toml_are_refused_with_a_remedy(tmp_path: Path, data: bytes):
     (tmp_path / "policy.toml").write_bytes(data)
     with pytest.raises(ConfigurationError, match=r"policy\.toml.*correct"):
