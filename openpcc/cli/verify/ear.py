@@ -44,12 +44,18 @@ class Signer:
         """Read key and nonce, before anything is judged.
 
         Raises:
-            ConfigurationError: one of them is not what it should be, or the time to judge at is yet
-                to come: a result is issued now, and would be taken for one about now.
+            ConfigurationError: one of them is not what it should be, the result would be written
+                over the key, or the time to judge at is yet to come: a result is issued now, and
+                would be taken for one about now.
         """
         if at > now:
             raise ConfigurationError(
                 "--ear with an --at to come: nobody can sign now what will hold; leave out one"
+            )
+        if args.ear_out is not None and args.ear_out.resolve() == args.ear.resolve():
+            raise ConfigurationError(
+                f"{args.ear_out}: is the key, which the result would replace; name another file "
+                "with --ear-out"
             )
         nonce = None if args.ear_nonce is None else nonce_of(args.ear_nonce)
         return cls(key=_key(args.ear), audience=args.ear_audience, nonce=nonce, now=now)

@@ -112,6 +112,15 @@ def test_a_file_that_is_no_such_key_is_named(words, capsys, tmp_path, pem):
     assert "P-256" in err
 
 
+def test_the_result_does_not_replace_the_key(words, capsys, tmp_path):
+    before = (tmp_path / "ear.pem").read_bytes()
+    (tmp_path / "link").symlink_to("ear.pem")
+    for name in ("ear.pem", "link"):
+        assert main([*words, "--ear-out", str(tmp_path / name)]) == 2
+        assert "is the key" in capsys.readouterr().err
+    assert (tmp_path / "ear.pem").read_bytes() == before
+
+
 def test_a_place_that_cannot_be_written_is_named(words, capsys, tmp_path):
     assert main([*words, "--ear-out", str(tmp_path)]) == 2
     out, err = capsys.readouterr()
