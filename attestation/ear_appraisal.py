@@ -164,6 +164,6 @@ def _take_policies(members: Members) -> tuple[str, ...]:
     if key not in members:
         return ()
     names = members.texts(key, limit=MAX_POLICIES)
-    if not names:
-        raise StrictJSONError(f"{members.name}.{key}: expected at least one")
+    if not names or not all(name.isprintable() for name in names):
+        raise StrictJSONError(f"{members.name}.{key}: expected at least one printable text")
     return tuple(names)

@@ -212,6 +212,8 @@ def _read_header(reader: _Reader) -> dict[int, int] | None:
     if header is None or header.extends or not header.data.startswith(HEADER_SIGNATURE):
         reader.offset, reader.ended = 0, False
         return None
+    if header.cut:
+        raise MalformedEvidenceError("event log: its header is cut")
     try:
         return _read_banks(_Reader(header.data[len(HEADER_SIGNATURE) :]))
     except _CutError as error:
