@@ -6,12 +6,14 @@ of several lists by one issuer the newest counts, `check_recency` holds it to it
 policy's age, and `check_floors` to the status entry's floors and everything accepted before.
 """
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ExtensionOID
 
 from attestation.certificates import HASHES, Certificate
@@ -43,6 +45,7 @@ class Crl:
         number: CRL number; the newer list has the higher.
         this_update: when it was made, Unix seconds.
         next_update: when the next one is due at the latest.
+        serials: of the certificates it revokes; all positive.
     """
 
     der: bytes = field(repr=False)
@@ -51,6 +54,7 @@ class Crl:
     this_update: int
     next_update: int
     signature_hash: str
+    serials: frozenset[int] = field(repr=False)
     parsed: x509.CertificateRevocationList = field(repr=False)
 
     @classmethod
@@ -61,7 +65,10 @@ class Crl:
             MalformedEvidenceError: not one, or without number or next update.
         """
         try:
-            return _crl(der, x509.load_der_x509_crl(der))
+            # The library warns of serial numbers that are not positive; `_serials` refuses them.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+                return _crl(der, x509.load_der_x509_crl(der))
         except x509.ExtensionNotFound as error:
             raise MalformedEvidenceError("CRL: has no number") from error
         except X509_ERRORS as error:
@@ -88,10 +95,8 @@ class Crl:
         return _is_signed(self, issuer)
 
     def lists(self, serial: int) -> bool:
-        """Say whether a certificate of this issuer is revoked; no list names a negative number."""
-        return (
-            serial >= 0 and self.parsed.get_revoked_certificate_by_serial_number(serial) is not None
-        )
+        """Say whether a certificate of this issuer is revoked."""
+        return serial in self.serials
 
 
 def of_type(endorsements: Iterable[Endorsement], kind: str) -> tuple[bytes, ...]:
@@ -237,8 +242,16 @@ def _crl(der: bytes, loaded: x509.CertificateRevocationList) -> Crl:
         this_update=seconds(loaded.last_update_utc),
         next_update=seconds(loaded.next_update_utc),
         signature_hash=signature_hash(loaded),
+        serials=_serials(loaded),
         parsed=loaded,
     )
+
+
+def _serials(loaded: x509.CertificateRevocationList) -> frozenset[int]:
+    serials = frozenset(entry.serial_number for entry in loaded)
+    if any(serial <= 0 for serial in serials):
+        raise MalformedEvidenceError("CRL: lists a serial number that is not positive")
+    return serials
 
 
 def _parsed(ders: Iterable[bytes]) -> Iterable[Crl]:

@@ -56,5 +56,7 @@ class AttesterError(AttestationError):
 
 def plain(text: str) -> str:
     """Make a text from outside fit for a report or a terminal: printable, one line, short."""
+    if len(text) <= MAX_TEXT and text.isprintable():
+        return text
     shown = "".join(char if char.isprintable() else "?" for char in text[: MAX_TEXT + 1])
     return shown if len(shown) <= MAX_TEXT else shown[: MAX_TEXT - 1] + "…"

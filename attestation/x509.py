@@ -43,12 +43,18 @@ X509_ERRORS = (
 KEPT_CHAINS = 64
 """Parsed chains remembered: a bundle's chain is read for its signature and for its lists."""
 
+KEPT_CERTIFICATES = 256
+"""Parsed certificates remembered: leaves of some shards, and what stands above them."""
+
+KEY_INDEX = 5
+"""Place of the public key in what is signed, after serial number, algorithm, names, validity."""
+
 VERSION_TAG = 0xA0
 """Tag of the version, which comes before the serial number where it is not 1."""
 
 _PEM = re.compile(
     rb"[\r\n]*-----BEGIN CERTIFICATE-----\r?\n"
-    rb"([A-Za-z0-9+/=\r\n]+?)\r?\n"
+    rb"([^-]++)(?<=\n)"
     rb"-----END CERTIFICATE-----[\r\n]*"
 )
 
@@ -144,11 +150,17 @@ def parse_chain(pem: bytes) -> tuple[Certificate, ...]:
             raise MalformedEvidenceError("chain: not PEM certificates and nothing else")
         if len(certificates) == MAX_CHAIN:
             raise MalformedEvidenceError(f"chain: more than {MAX_CHAIN} certificates")
-        certificates.append(Certificate.parse(_unarmored(found.group(1))))
+        certificates.append(_parse(_unarmored(found.group(1))))
         at = found.end()
     if not certificates:
         raise MalformedEvidenceError("chain: no certificate")
     return tuple(certificates)
+
+
+@lru_cache(maxsize=KEPT_CERTIFICATES)
+def _parse(data: bytes) -> Certificate:
+    """Read a certificate, or remember having read it: a vendor's CAs stand in every chain."""
+    return Certificate.parse(data)
 
 
 def parse_certificate(data: bytes) -> Certificate:
@@ -202,12 +214,13 @@ class _Cut:
 
     tbs: der.Element
     serial: der.Element
+    key: der.Element
     signature: bytes
 
 
 def _unarmored(text: bytes) -> bytes:
     """Read base64 in lines; one spelling only, so that no byte of a chain is free to change."""
-    packed = text.replace(b"\r\n", b"\n").replace(b"\n", b"")
+    packed = text.replace(b"\r\n", b"").replace(b"\n", b"")
     try:
         data = base64.b64decode(packed, validate=True)
     except binascii.Error as error:
@@ -225,11 +238,12 @@ def _cut(data: bytes) -> _Cut:
     inside = der.children(tbs)
     if inside and inside[0].tag == VERSION_TAG:
         inside = inside[1:]
-    if len(inside) < 2 or inside[1].content != algorithm.content:
+    if len(inside) <= KEY_INDEX or inside[1].content != algorithm.content:
         raise MalformedEvidenceError("chain: a certificate names two signature algorithms")
     if signature.content[:1] != b"\0":
         raise MalformedEvidenceError("chain: a signature is not whole bytes")
-    return _Cut(tbs=tbs, serial=inside[0], signature=signature.content[1:])
+    key = inside[KEY_INDEX]
+    return _Cut(tbs=tbs, serial=inside[0], key=key, signature=signature.content[1:])
 
 
 def _positive(data: bytes, cut: _Cut) -> bytes:
@@ -263,7 +277,7 @@ def _certificate(data: bytes, cut: _Cut, loaded: x509.Certificate) -> Certificat
         not_before=seconds(loaded.not_valid_before_utc),
         not_after=seconds(loaded.not_valid_after_utc),
         public_key=key,
-        spki_sha256=spki_sha256(key),
+        spki_sha256=hashlib.sha256(data[cut.key.start : cut.key.end]).digest(),
         is_ca=constraints is not None and constraints.ca,
         ca_path_length=None if constraints is None else constraints.path_length,
         key_usage=key_usage,

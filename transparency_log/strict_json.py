@@ -22,9 +22,15 @@ MAX_INTEGER = 2**53 - 1
 _SURROGATE = re.compile("[\ud800-\udfff]")
 """JSON can spell what no UTF-8 can; such a text could not be hashed, shown or written again."""
 
-_BRACKET = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[\]{}]', re.DOTALL)
-"""A bracket, or a whole string, which hides those in it. A string without an end goes to the end,
-and nothing is tried twice: else escaped quotes behind an open one cost their number's square."""
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+"""How half a pair must be spelled, as UTF-8 has no bytes for it."""
+
+_TEXT = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
+"""A whole string, which hides the brackets in it. A string without an end goes to the end, so that
+nothing is read twice."""
+
+_NO_BRACKET = bytes(set(range(256)) - set(b"[]{}"))
+"""Every other byte."""
 
 
 class StrictJSONError(ValueError):
@@ -70,10 +76,11 @@ def parse_object(data: bytes, *, limit: int, name: str) -> "Members":
     if len(data) > limit:
         raise StrictJSONError(f"{name}: {len(data)} bytes, at most {limit} are accepted")
     _refuse_deep(data, name)
+    halves = _HALF.search(data) is not None
     try:
         value = json.loads(
             data.decode("utf-8"),
-            object_pairs_hook=lambda pairs: _object(pairs, name),
+            object_pairs_hook=lambda pairs: _object(pairs, name, halves=halves),
             parse_float=lambda text: _refuse(f"{name}: {text[:32]} is not an integer"),
             parse_int=lambda text: _integer(text, name),
             parse_constant=lambda text: _refuse(f"{name}: {text} is not JSON"),
@@ -231,11 +238,11 @@ class Members:
         raise StrictJSONError(f"{self.name}.{key}: expected {expected}")
 
 
-def _object(pairs: list[tuple[str, object]], name: str) -> dict[str, object]:
+def _object(pairs: list[tuple[str, object]], name: str, *, halves: bool) -> dict[str, object]:
     members = dict(pairs)
     if len(members) != len(pairs):
         _refuse(f"{name}: a member is repeated")
-    for value in (*members, *members.values()):
+    for value in (*members, *members.values()) if halves else ():
         for text in value if isinstance(value, list) else [value]:
             if isinstance(text, str) and _SURROGATE.search(text):
                 _refuse(f"{name}: a text holds half a surrogate pair")
@@ -251,11 +258,8 @@ def _integer(text: str, name: str) -> int:
 def _refuse_deep(data: bytes, name: str) -> None:
     """Count brackets outside strings before the recursive reader sees them."""
     depth = 0
-    for found in _BRACKET.finditer(data):
-        if found.group() in b"[{":
-            depth += 1
-        elif found.group() in b"]}":
-            depth -= 1
+    for bracket in _TEXT.sub(b"", data).translate(None, _NO_BRACKET):
+        depth += 1 if bracket in b"[{" else -1
         if depth > MAX_DEPTH:
             _refuse(f"{name}: nested deeper than {MAX_DEPTH}")
 
