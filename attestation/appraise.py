@@ -93,13 +93,21 @@ def platform(name: str, policy: AppraisalPolicy) -> None:
         raise AppraisalError("platform", expected=" or ".join(policy.platforms), actual=name)
 
 
-def minimum_tcb(name: str, policy: AppraisalPolicy, floors: Floors) -> dict[str, int]:
-    """Give the higher of what policy and status entry ask of each component."""
-    asked = policy.minimum_tcb.get(name, {}), floors.minimum_tcb.get(name, {})
-    return {
-        component: max(one.get(component, 0) for one in asked)
-        for component in {*asked[0], *asked[1]}
-    }
+def minimum_tcb(name: str, line: str, policy: AppraisalPolicy, floors: Floors) -> dict[str, int]:
+    """Give the highest of what policy and status entry ask of each component.
+
+    Args:
+        name: of the platform; what is asked of it is asked of all its lines.
+        line: product line, of which more may be asked under `platform/line`; empty: it has none.
+        policy: of this relying party.
+        floors: of the newest status entry.
+    """
+    names = (name, f"{name}/{line}") if line else (name,)
+    asked = [
+        part.get(one, {}) for part in (policy.minimum_tcb, floors.minimum_tcb) for one in names
+    ]
+    components = {component for one in asked for component in one}
+    return {component: max(one.get(component, 0) for one in asked) for component in components}
 
 
 def tcb(quoted: Mapping[str, int], minimum: Mapping[str, int]) -> None:

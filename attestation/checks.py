@@ -65,6 +65,7 @@ CHECKS: Mapping[str, str] = {
 
 ONLY_WHERE_ASKED = frozenset(
     {"2.collateral"}  # where the platform has any
+    | {"2.floors"}  # where there is a floor, or something was accepted before
     | {"6.authentic", "6.nonce", "6.measurements", "6.mode"}  # where the release has devices
     | {"7.provenance", "9.machine", "9.model", "9.region"}  # where the policy asks
 )

@@ -73,6 +73,7 @@ class QuoteClaims:
         registers: index to value, of all registers the quote covers.
         machine: id of the physical machine; None where the platform names none.
         tcb: component to version.
+        line: product line, where versions of one platform's lines are not of one kind; else empty.
         faults: what 8.guest refuses; nothing where the guest runs as it must.
     """
 
@@ -83,6 +84,7 @@ class QuoteClaims:
     migratable: bool
     machine: bytes | None
     tcb: Mapping[str, int]
+    line: str = ""
     faults: tuple[Fault, ...] = ()
 
 

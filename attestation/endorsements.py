@@ -7,7 +7,7 @@ policy's age, and `check_floors` to the status entry's floors and everything acc
 """
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -17,6 +17,7 @@ from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ExtensionOID
 
 from attestation.certificates import HASHES, Certificate
+from attestation.checks import Checks
 from attestation.claims import Context
 from attestation.errors import AppraisalError, MalformedEvidenceError, UnjudgedError
 from attestation.evidence import Endorsement
@@ -179,6 +180,25 @@ def check_recency(crls: Mapping[bytes, Crl], context: Context, chain: Sequence[C
         _check_current(crl, context.now, age)
         ends.append(min(crl.next_update, crl.this_update + age))
     return min(ends)
+
+
+def is_held_to_floors(context: Context) -> bool:
+    """Say whether anything is asked of endorsements beyond their own dates and the policy's ages.
+
+    At a client's first look, or without a service, there is neither floor nor memory; then there
+    is nothing that 2.floors could test.
+    """
+    floors = context.floors
+    least = max(floors.tcb_evaluation, context.policy.tcb_evaluation)
+    return bool(floors.crl or context.newest.marks or least)
+
+
+def judge_floors(checks: Checks, context: Context, test: Callable[[], None]) -> None:
+    """Run 2.floors, where there is a floor or a memory to hold endorsements to."""
+    if is_held_to_floors(context):
+        checks.run("2.floors", test)
+    else:
+        checks.not_asked("2.floors", "there is no floor, and nothing was accepted before")
 
 
 def check_floors(found: Mapping[bytes, Mark], context: Context) -> None:

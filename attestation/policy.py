@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from attestation.checks import MAY_BE_OPTIONAL, ONLY_WHERE_ASKED
 from attestation.errors import PolicyError
 from attestation.evidence import PLATFORMS, SIMULATED_PLATFORMS
-from attestation.policy_table import PolicyTable
+from attestation.policy_table import MAX_COMPONENT, PolicyTable
 
 MAX_EPOCH = 86400
 """Seconds of the longest epoch any policy may allow: 24 h."""
@@ -111,7 +111,10 @@ class AppraisalPolicy:
             counts as simulated.
         ages: see `Ages`.
         tcb_statuses: of `TCB_STATUSES`, for platforms whose vendor gives a status.
-        minimum_tcb: platform to component to its lowest version.
+        tcb_evaluation: lowest tcbEvaluationDataNumber of TDX collateral: Intel keeps old ones
+            signed and dated for those who update late.
+        minimum_tcb: platform, or platform/line as `sev-snp/milan`, to component to its lowest
+            version.
         optional: checks that need not pass, of `checks.MAY_BE_OPTIONAL`.
         required: checks that must not find nothing to test, of `checks.ONLY_WHERE_ASKED`.
 
@@ -126,6 +129,7 @@ class AppraisalPolicy:
     roots: Mapping[str, bytes] = field(default_factory=dict)
     ages: Ages = field(default_factory=Ages)
     tcb_statuses: frozenset[str] = frozenset({"UpToDate"})
+    tcb_evaluation: int = 0
     minimum_tcb: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     optional: frozenset[str] = frozenset()
     required: frozenset[str] = frozenset()
@@ -163,6 +167,7 @@ class AppraisalPolicy:
             roots=_roots(reader.table("roots")),
             ages=_ages(reader.table("ages")),
             tcb_statuses=frozenset(reader.texts("tcb_statuses", default=("UpToDate",))),
+            tcb_evaluation=reader.integer("tcb_evaluation", default=0, low=0, high=MAX_COMPONENT),
             minimum_tcb=_minimum(reader.table("minimum_tcb")),
             optional=frozenset(checks.texts("optional", default=())),
             required=frozenset(checks.texts("required", default=())),
@@ -239,10 +244,10 @@ def _check_roots(policy: AppraisalPolicy) -> None:
 
 def _check_minimum(policy: AppraisalPolicy) -> None:
     for name in policy.minimum_tcb:
-        if name not in policy.platforms:
+        if name.partition("/")[0] not in policy.platforms:
             raise PolicyError(
                 f"attestation.minimum_tcb.{name}",
-                expected="a platform of attestation.platforms",
+                expected="a platform of attestation.platforms, or one of its lines",
                 found=name,
                 remedy="correct the name, or accept the platform",
             )

@@ -276,7 +276,8 @@ def _apply_policy(
     # 9. policy: what this relying party asks of the machine
     policy = context.policy
     checks.run("9.platform", lambda: appraise.platform(platform, policy))
-    minimum = appraise.minimum_tcb(platform, policy, context.floors)
+    line = "" if claims is None else claims.line
+    minimum = appraise.minimum_tcb(platform, line, policy, context.floors)
     checks.run("9.tcb", lambda: appraise.tcb(given(claims, "quote").tcb, minimum))
     if policy.machines is None:
         checks.not_asked("9.machine", "the policy lists no machines")

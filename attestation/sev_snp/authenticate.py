@@ -23,6 +23,7 @@ from attestation.endorsements import (
     check_floors,
     check_recency,
     check_revocation,
+    judge_floors,
     marks,
     of_type,
     signed_crls,
@@ -40,7 +41,7 @@ from attestation.sev_snp.endorsements import (
 from attestation.sev_snp.evidence import Policy, Report, check_signature
 from attestation.sev_snp.explain import explain
 from attestation.sev_snp.guest import faults
-from attestation.sev_snp.product import components_of, read_tcb, tcb_version
+from attestation.sev_snp.product import components_of, product_of, read_tcb, tcb_version
 
 __all__ = ["authenticate", "check_tcb_order", "explain", "replay", "report_data"]
 
@@ -72,10 +73,10 @@ def authenticate(quote: bytes, context: Context, checks: Checks) -> QuoteApprais
     # 2.recency    and all this is recent
     recent = checks.run("2.recency", lambda: check_recency(crls, context, given(chain, "chain")))
     # 2.floors     and not older than what others, or this client, have seen
-    checks.run("2.floors", lambda: check_floors(marks(crls), context))
+    judge_floors(checks, context, lambda: check_floors(marks(crls), context))
     endorsed = chain if checks.passed("2.chain") else None
     return QuoteAppraisal(
-        claims=None if report is None else _claims(report, components),
+        claims=None if report is None else _claims(report, components, chain),
         expires=None if endorsed is None else _expiry(endorsed, recent),
         marks={} if endorsed is None or recent is None else marks(crls),
     )
@@ -157,18 +158,36 @@ def _expiry(chain: Sequence[Certificate], recent: int | None) -> int:
     return end if recent is None else min(end, recent)
 
 
-def _claims(report: Report, components: Mapping[str, int]) -> QuoteClaims:
+def _claims(report: Report, components: Mapping[str, int], chain: Chain | None) -> QuoteClaims:
     return QuoteClaims(
         report_data=report.report_data,
         measurement=report.measurement,
         registers={},
         debug=bool(report.policy & Policy.DEBUG),
         migratable=bool(report.policy & Policy.MIGRATE_MA),
-        # All zero is no chip: the host has masked it.
-        machine=report.chip_id if any(report.chip_id) else None,
+        machine=_machine(report),
         tcb=_tcb(report, components),
+        line=_line(report, chain),
         faults=faults(report),
     )
+
+
+def _machine(report: Report) -> bytes | None:
+    """Give the chip id, where the key that signed vouches for it.
+
+    A VLEK is the cloud's: whoever holds it can sign for any chip, so it names no machine. All zero
+    is no chip either: the host has masked it.
+    """
+    vouched = report.signing_key == "VCEK" and any(report.chip_id)
+    return report.chip_id if vouched else None
+
+
+def _line(report: Report, chain: Chain | None) -> str:
+    """Give the product line in lower case, as `minimum_tcb` names it; empty if it is not known."""
+    product = readable(lambda: product_of(report))
+    if product is None and chain is not None:
+        product = readable(lambda: leaf_product(chain[0]))
+    return "" if product is None else product.lower()
 
 
 def _tcb(report: Report, components: Mapping[str, int]) -> dict[str, int]:

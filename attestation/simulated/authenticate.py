@@ -23,6 +23,7 @@ from attestation.endorsements import (
     check_floors,
     check_recency,
     check_revocation,
+    judge_floors,
     marks,
     of_type,
     signed_crls,
@@ -73,7 +74,7 @@ def authenticate(quote: bytes, context: Context, checks: Checks) -> QuoteApprais
     # 2.recency    and all this is recent
     recent = checks.run("2.recency", lambda: check_recency(crls, context, given(chain, "chain")))
     # 2.floors     and not older than what others, or this client, have seen
-    checks.run("2.floors", lambda: check_floors(marks(crls), context))
+    judge_floors(checks, context, lambda: check_floors(marks(crls), context))
     endorsed = chain is not None and checks.passed("2.chain")
     return QuoteAppraisal(
         claims=None if parsed is None else _claims(parsed),

@@ -22,6 +22,7 @@ from attestation.endorsements import (
     check_floors,
     check_recency,
     check_revocation,
+    judge_floors,
     marks,
     of_type,
     signed_crls,
@@ -93,7 +94,7 @@ def authenticate(quote: bytes, context: Context, checks: Checks) -> QuoteApprais
     # 2.recency    and all this is recent
     recent = checks.run("2.recency", lambda: _check_recency(found, context))
     # 2.floors     and not older than what others, or this client, have seen
-    checks.run("2.floors", lambda: _check_floors(found, context))
+    judge_floors(checks, context, lambda: _check_floors(found, context))
     endorsed = checks.passed("2.chain") and checks.passed("2.collateral")
     return QuoteAppraisal(
         claims=None if found.quote is None else _claims(found, found.quote),
@@ -233,7 +234,7 @@ def _check_recency(found: _Found, context: Context) -> int:
 def _check_floors(found: _Found, context: Context) -> None:
     check_floors(marks(found.crls), context)
     data = given(found.data, "TCB data")
-    check_evaluation(data, context.floors.tcb_evaluation)
+    check_evaluation(data, max(context.floors.tcb_evaluation, context.policy.tcb_evaluation))
     check_floors(data.marks(), context)
 
 

@@ -74,12 +74,8 @@ class TdxAttester:
             log, events = firmware, boot_events(models, engine_arguments)
             for event in events:
                 log = append(log, AGENT_REGISTER, event)
-            after = replay_ccel(log)[AGENT_REGISTER]
         except MalformedEvidenceError as error:
             raise AttesterError(f"{self._ccel}: {error}; boot with other firmware") from error
-        if after != measured(before, events):
-            # Its header promises more than there is, and takes our events for its own bytes.
-            raise AttesterError(f"{self._ccel}: hides what is behind it; boot with other firmware")
         self._measure(before, events)
         return log
 

@@ -11,7 +11,7 @@ from attestation.policy import Floors, Mark, NewestAccepted
 from attestation.tdx.layout import TdReport15
 from attestation.verifier import JUDGED, Appraisal, verify_parts
 from tests.fakes.amd import NOW
-from tests.fakes.real_bundles import Machine, snp_machine, tdx_machine
+from tests.fakes.real_bundles import Machine, amd, snp_machine, tdx_machine
 
 MACHINES: list[tuple[str, Callable[..., Machine]]] = [
     ("sev-snp", snp_machine),
@@ -121,6 +121,57 @@ def test_shows_stale_revocation_data_that_the_policy_does_not_insist_on(
 
 
 @EACH
+def test_there_is_nothing_to_test_without_a_floor_and_a_memory(make: Callable[..., Machine]):
+    bare = replace(make(), floors=Floors())
+    found = {check.id: check for check in bare.appraise().checks}["2.floors"]
+    assert (found.outcome, found.required) == (Outcome.SKIP, False)
+    assert bare.appraise().accepted
+    strict = replace(bare.policy, required=frozenset({"2.floors"}))
+    assert refused(replace(bare, policy=strict).appraise()) == ["2.floors"]
+
+
+def test_a_policy_has_a_floor_of_its_own_for_intels_knowledge():
+    machine = tdx_machine()
+    for number, expected in ((1, []), (10**6, ["2.floors"])):
+        policy = replace(machine.policy, tcb_evaluation=number)
+        bare = replace(machine, floors=Floors(), policy=policy)
+        assert refused(bare.appraise()) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("sev-snp", ["9.tcb"]),
+        ("sev-snp/genoa", ["9.tcb"]),
+        ("sev-snp/milan", []),
+        ("sev-snp/turin", []),
+    ],
+)
+def test_a_minimum_may_be_of_one_product_line(name: str, expected: list[str]):
+    machine = snp_machine()
+    policy = replace(machine.policy, minimum_tcb={name: {"snp": 255}})
+    assert refused(replace(machine, policy=policy).appraise()) == expected
+    floors = replace(machine.floors, minimum_tcb={name: {"snp": 255}})
+    assert refused(replace(machine, floors=floors).appraise()) == expected
+
+
+def test_a_key_of_the_clouds_names_no_machine():
+    machine, host = snp_machine(), amd().vlek()
+    clouds = replace(
+        machine,
+        quote=lambda binding: amd().report(
+            host, report_data=binding, measurement=machine.measurement
+        ),
+        endorsements=amd().endorsements(host),
+    )
+    appraisal = clouds.appraise()
+    assert appraisal.accepted
+    assert appraisal.machine is None
+    listed = replace(machine.policy, machines=frozenset({bytes(64)}))
+    assert refused(replace(clouds, policy=listed).appraise()) == ["9.machine"]
+
+
+@EACH
 def test_refuses_without_endorsements(make: Callable[..., Machine]):
     appraisal = replace(make(), endorsements=()).appraise()
     assert "2.revocation" in refused(appraisal)
@@ -140,7 +191,12 @@ def test_raw_parts_are_judged_like_the_bundle_and_give_no_keys(make: Callable[..
     machine = make()
     bundle = machine.bundle()
     found = verify_parts(
-        bundle.platform, bundle.quote, bundle.endorsements, now=NOW, policy=machine.policy
+        bundle.platform,
+        bundle.quote,
+        bundle.endorsements,
+        now=NOW,
+        policy=machine.policy,
+        floors=machine.floors,
     )
     assert found.accepted
     assert found.keys is None

@@ -27,13 +27,16 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from attestation.checks import Checks
 from attestation.claims import Context, QuoteAppraisal
 from attestation.evidence import Endorsement
-from attestation.policy import AppraisalPolicy, Floors, NewestAccepted
+from attestation.policy import AppraisalPolicy, Floors, Mark, NewestAccepted
 from attestation.sev_snp.authenticate import authenticate
 from attestation.sev_snp.evidence import REPORT_SIZE, SIGNED_SIZE, Policy, Report
 from attestation.sev_snp.product import COMPONENTS, TURIN_COMPONENTS
 
 NOW = 1_800_000_100
 """When what is made here is judged, Unix seconds."""
+
+SOME_FLOOR = Floors(crl={bytes(32): Mark(number=1)})
+"""Of an issuer that is none of ours: makes 2.floors have something to test."""
 
 DAY = 86400
 PSS = padding.PSS(mgf=padding.MGF1(hashes.SHA384()), salt_length=48)
@@ -312,7 +315,7 @@ class Amd:
         usual: dict[str, object] = {
             "now": NOW,
             "policy": self.policy(),
-            "floors": Floors(),
+            "floors": SOME_FLOOR,
             "newest": NewestAccepted(),
         }
         return Context(endorsements=endorsements, **{**usual, **changes})

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from attestation.checks import Checks
 from attestation.claims import Context, QuoteAppraisal
 from attestation.evidence import Endorsement
-from attestation.policy import AppraisalPolicy, Floors, NewestAccepted
+from attestation.policy import AppraisalPolicy, NewestAccepted
 from attestation.tdx.authenticate import authenticate
 from attestation.tdx.endorsements import (
     PCK_CA_NAMES,
@@ -29,6 +29,7 @@ from attestation.tdx.endorsements import (
 )
 from attestation.tdx.evidence import Quote
 from attestation.tdx.layout import EnclaveReport, FixedFields, Header, TdReport10, TdReport15
+from tests.fakes.amd import SOME_FLOOR
 from tests.fakes.intel_parts import (
     NOW,
     QE_SIGNER,
@@ -171,7 +172,7 @@ class Intel:
         given: dict[str, Any] = {
             "endorsements": tuple(Endorsement(type="tdx-collateral", data=one) for one in stapled),
             "policy": self.policy,
-            "floors": Floors(),
+            "floors": SOME_FLOOR,
             "newest": NewestAccepted(),
         }
         return Context(now=now, **{**given, **values})

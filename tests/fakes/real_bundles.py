@@ -22,7 +22,7 @@ from attestation.policy import AppraisalPolicy, Floors, NewestAccepted
 from attestation.reference_values import ReferenceValues
 from attestation.tdx.layout import TdReport10
 from attestation.verifier import Appraisal
-from tests.fakes.amd import NOW, Amd
+from tests.fakes.amd import NOW, SOME_FLOOR, Amd
 from tests.fakes.intel import intel
 
 EPOCH = NOW - 100
@@ -57,7 +57,7 @@ class Machine:
     registers: Mapping[int, bytes]
     event_log: bytes
     now: int = NOW
-    floors: Floors = field(default_factory=Floors)
+    floors: Floors = SOME_FLOOR
     newest: NewestAccepted = field(default_factory=NewestAccepted)
 
     def bundle(self) -> EvidenceBundle:

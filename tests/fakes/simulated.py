@@ -22,7 +22,7 @@ from attestation.evidence import (
     KeysSection,
     SoftwareSection,
 )
-from attestation.policy import AppraisalPolicy, Floors, NewestAccepted
+from attestation.policy import AppraisalPolicy, Floors, Mark, NewestAccepted
 from attestation.reference_values import ReferenceValues
 from attestation.simulated.eventlog import SimulatedEventLog
 from attestation.simulated.machine import SimulatedMachine
@@ -33,6 +33,8 @@ NOW = 1_800_000_100
 """When the scene is judged; the vendor was created 100 s before, the epoch began then."""
 
 EPOCH = NOW - 100
+SOME_FLOOR = Floors(crl={bytes(32): Mark(number=1)})
+"""Of an issuer that is none of ours: makes 2.floors have something to test."""
 MACHINE_ID = hashlib.sha256(b"machine").digest()
 MODELS = (("demo", hashlib.sha256(b"model").digest()),)
 MEASUREMENT = hashlib.sha384(b"software").digest()
@@ -103,7 +105,7 @@ class Scene:
     endorsements: tuple[Endorsement, ...] | None = None
     policy: AppraisalPolicy = field(default_factory=policy)
     reference: ReferenceValues | None = field(default_factory=reference_values)
-    floors: Floors = field(default_factory=Floors)
+    floors: Floors = SOME_FLOOR
     newest: NewestAccepted = field(default_factory=NewestAccepted)
 
     def bundle(self) -> EvidenceBundle:

@@ -114,7 +114,7 @@ def test_raw_parts_without_a_list_are_refused_as_unjudged():
     bundle = snp_machine().bundle()
     parts = read_parts("sev-snp", [("report", bundle.quote), ("leaf", bundle.endorsements[0].data)])
     report = judge_parts(parts, now=NOW, policy=amd().policy())
-    assert refused(report) == ["2.revocation", "2.recency", "2.floors"]
+    assert refused(report) == ["2.revocation", "2.recency"]
 
 
 def test_a_stapled_entry_of_another_release_does_not_count(world: World):

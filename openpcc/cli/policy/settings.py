@@ -63,6 +63,12 @@ def _attestation(policy: AppraisalPolicy) -> Iterator[Setting]:
         sorted(policy.tcb_statuses),
         "Intel's words for firmware that will do",
     )
+    yield Setting(
+        key=f"{under}tcb_evaluation",
+        value=policy.tcb_evaluation,
+        text=str(policy.tcb_evaluation) if policy.tcb_evaluation else "any",
+        meaning="the lowest number of Intel's knowledge that will do",
+    )
     yield _roots(policy)
     ages = policy.ages
     yield _seconds(f"{under}ages.crl", ages.crl, "how old a revocation list may be")

@@ -126,7 +126,7 @@ def test_notices_a_measurement_that_was_lost(machine: Guest):
     ("log", "said"),
     [
         pytest.param(FIRMWARE[:70], "boot with other firmware", id="cut"),
-        pytest.param(HIDING, "hides what is behind it", id="header too long"),
+        pytest.param(HIDING, "its header is cut", id="header too long"),
         pytest.param(bytes(2**20 + 1), "CCEL.*more than", id="too long"),
         pytest.param(tcg.old_record(1, 5, b"one"), "with SHA-384", id="old form"),
     ],

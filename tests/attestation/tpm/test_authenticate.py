@@ -397,7 +397,12 @@ def test_raw_parts_are_judged_like_the_bundle_and_give_no_keys(make: Make):
     machine = make()
     bundle = machine.bundle()
     found = verify_parts(
-        bundle.platform, bundle.quote, bundle.endorsements, now=NOW, policy=machine.policy
+        bundle.platform,
+        bundle.quote,
+        bundle.endorsements,
+        now=NOW,
+        policy=machine.policy,
+        floors=machine.floors,
     )
     assert found.accepted
     assert found.keys is None
