@@ -51,7 +51,7 @@ fuzz: setup                 ## every parser of evidence, two minutes each (SECON
 
 ci-full: setup vllm         ## what needs more: the journeys on vLLM, logits, fuzzing in short
 	@$(BIN)/python -m pytest -m vllm
-	@$(BIN)/python tests/fuzz/run.py --all --seconds 5 --crashes fuzz-crashes
+	@$(BIN)/python tests/fuzz/run.py --all --seconds 2 --crashes fuzz-crashes
 
 peers: $(PEERS)/.stamp      ## other verifiers, to measure ours beside
 

@@ -71,7 +71,7 @@ def guest(folder: Path, hardware: str = "none", ccel: bytes = b"") -> Iterator[G
     if find_spec("pyfuse3") is None:
         pytest.skip("pyfuse3 is not installed")
     if not os.access("/dev/fuse", os.R_OK | os.W_OK):
-        pytest.skip("/dev/fuse is not there for this user")
+        pytest.skip("no TEE or GPU, and no /dev/fuse for the kernel's stand-in")
     root, faults, out, log = (folder / name for name in ("guest", "faults", "out", "ccel"))
     root.mkdir(parents=True)
     faults.mkdir()
