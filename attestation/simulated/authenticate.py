@@ -29,7 +29,7 @@ from attestation.endorsements import (
     signed_crls,
 )
 from attestation.errors import AppraisalError, UnjudgedError
-from attestation.evidence import DeviceEvidence
+from attestation.evidence import SIMULATED_PLATFORMS, DeviceEvidence
 from attestation.simulated.endorsements import (
     DEVICE_CA_NAME,
     MACHINE_CA_NAME,
@@ -48,9 +48,6 @@ from attestation.simulated.evidence import (
     Quote,
     check_signature,
 )
-
-PLATFORM = "simulated"
-"""Name of the platform, and of its root in a policy."""
 
 LOWEST_GOOD = 1
 """Firmware and microcode the simulated vendor still calls up to date; 0 it has withdrawn."""
@@ -216,8 +213,15 @@ def _check_blocks(measured: Mapping[int, bytes], reference: Mapping[int, frozens
 
 
 def _anchors(context: Context) -> tuple[Anchor, ...]:
-    """Give the pinned root. A policy for real machines pins none, so no simulated device counts."""
-    return given(anchors_of(PLATFORM, context.policy) or None, "simulated root in the policy")
+    """Give the pinned root. A policy for real machines pins none, so no simulated device counts.
+
+    Below a TPM the machine is judged under the name of this platform and its device is not, so the
+    root may stand under either name. A policy accepts one simulated platform alone and pins no root
+    but its own, so there is never a second one.
+    """
+    names = sorted(SIMULATED_PLATFORMS)
+    anchors = tuple(anchor for name in names for anchor in anchors_of(name, context.policy))
+    return given(anchors or None, "simulated root in the policy")
 
 
 def _claims(quote: Quote) -> QuoteClaims:

@@ -5,7 +5,7 @@ binding, tpm2-tools.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +20,6 @@ from attestation.evidence import DevicesSection, Endorsement, EvidenceBundle
 from attestation.policy import AppraisalPolicy
 from attestation.reference_values import ReferenceValues
 from attestation.simulated.collect import measure_software
-from attestation.simulated.machine import SimulatedMachine
 from attestation.tdx import collect as tdx
 from attestation.tpm import collect as tpm
 from attestation.tpm.device import Tpm
@@ -71,7 +70,7 @@ def judged(
     *,
     measurement: bytes = MEASUREMENT,
     registers: Mapping[int, bytes] | None = None,
-    devices: int = 0,
+    devices: Sequence[str] = (),
 ) -> Appraisal:
     return verifier.verify(
         bundle.with_endorsements((*bundle.endorsements, *endorsements)),
@@ -80,8 +79,8 @@ def judged(
         reference_values=ReferenceValues(
             measurement=measurement,
             registers=registers or {},
-            device_count=devices,
-            device_kinds=("nvidia-gpu",) if devices else (),
+            device_count=len(devices),
+            device_kinds=tuple(devices),
             models=dict(MODELS),
         ),
     )
@@ -120,12 +119,12 @@ def test_gpus_belong_to_the_bundle(snp: Guest, cards: Gpus, tmp_path: Path):
     bundle = collected(opened)
     roots = {"sev-snp": snp.vendor_root, **cards.roots}
     stapled = (*snp.endorsements, *cards.endorsements)
-    appraisal = judged(bundle, stapled, roots, devices=2)
+    appraisal = judged(bundle, stapled, roots, devices=["nvidia-gpu"] * 2)
     assert refused(appraisal) == []
     assert bundle.devices is not None
     modes = [device.mode for device in DevicesSection.parse(bundle.devices).devices]
     assert modes == ["on", "on"]
-    assert refused(judged(bundle, stapled, roots, devices=3)) == ["6.count"]
+    assert refused(judged(bundle, stapled, roots, devices=["nvidia-gpu"] * 3)) == ["6.count"]
 
 
 def test_gpus_are_watched(snp: Guest, cards: Gpus, tmp_path: Path):
@@ -158,9 +157,7 @@ def test_a_tpm_under_hardware_that_names_its_key(
     assert appraisal.machine == opened.machine
 
 
-def test_a_simulated_machine_with_a_tpm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    # Its GPU is judged under the root of the platform "simulated", which no policy can pin beside.
-    monkeypatch.setattr(SimulatedMachine, "devices", lambda *_: ())
+def test_a_simulated_machine_with_a_tpm(tmp_path: Path):
     simulated.machine().save(tmp_path)
     with running.tpm(tmp_path):
         bundle = collected(attester.open("simulated-vtpm", tmp_path))
@@ -170,6 +167,7 @@ def test_a_simulated_machine_with_a_tpm(tmp_path: Path, monkeypatch: pytest.Monk
         {"simulated-vtpm": simulated.vendor().root_spki_sha256},
         measurement=measure_software(),
         registers=tpm.expected_registers(MODELS, ARGUMENTS),
+        devices=["simulated-gpu"],
     )
     assert refused(appraisal) == []
 
