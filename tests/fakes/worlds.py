@@ -3,6 +3,7 @@
     world = PlatformWorld(HOSTS["tdx"]())     honest: `world.establish()` gives a node
     world.name(measurement=bytes(48))         another release, listed in another status
     world.ask(tcb_evaluation=10**6)           another status, of these floors
+    world.be(event_log=b"")                   another machine
 
 A release names every platform of DESIGN 4.1, each with a launch measurement of its own. A status
 asks for exactly what the machine shows, so one step more is too much.
@@ -11,7 +12,7 @@ asks for exactly what the machine shows, so one step more is too much.
 import functools
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from attestation.binding import device_nonce, evidence_binding
@@ -24,7 +25,7 @@ from attestation.evidence import (
     SoftwareSection,
 )
 from attestation.policy import AppraisalPolicy, Mark
-from tests.fakes import simulated, vtpm_bundles
+from tests.fakes import simulated, tpm, vtpm_bundles
 from tests.fakes.intel_parts import PPID
 from tests.fakes.nvidia import nvidia
 from tests.fakes.real_bundles import Machine, amd, snp_machine, tdx_machine
@@ -60,7 +61,7 @@ class Host:
     tcb: tuple[str, int]
     tcb_evaluation: int = 0
     devices: Devicing = no_devices
-    kinds: tuple[str, ...] = field(default=())
+    kinds: tuple[str, ...] = ()
 
     @property
     def platform(self) -> str:
@@ -78,7 +79,7 @@ class Host:
 
 
 class PlatformWorld(Logged):
-    """A service on one host. Replace `host`, and it is another machine under the same release."""
+    """A service on one host. What is changed after it was made is not what its release names."""
 
     def __init__(self, host: Host) -> None:
         self.host = host
@@ -101,11 +102,20 @@ class PlatformWorld(Logged):
         changed = replace(self.host.reference, **changes)
         self.publish({**self.platforms(), self.host.platform: changed})
 
-    def publish(self, platforms: Mapping[str, PlatformReference]) -> None:
-        """Release and list software that measures to this."""
+    def publish(self, platforms: Mapping[str, PlatformReference], **changes: Any) -> None:
+        """Release and list software that measures to this; keywords as of `add_release`."""
         self.release_index = len(self.log.entries)
-        self.release = self.add_release(platforms=platforms)
+        self.release = self.add_release(platforms=platforms, **changes)
         self.status = self.add_status([self.release])
+
+    def be(self, **changes: Any) -> None:
+        """Become a machine of other parts: of `Machine`."""
+        self.host = replace(self.host, machine=replace(self.host.machine, **changes))
+
+    @property
+    def bare(self) -> bool:
+        """Say whether it has no devices."""
+        return not self.host.kinds
 
     def floors(self) -> Floors:
         return self.asked
@@ -233,6 +243,12 @@ def azure_tdx() -> Host:
     return on_tdx(lambda: tdx_vtpm(vtpm_bundles.azure_tdx))
 
 
+def certified_snp() -> Host:
+    """Give a host whose cloud has certified the key of its TPM as well."""
+    chain = tpm.cloud().chain(tpm.rsa_ak())
+    return on_snp(lambda: snp_vtpm(functools.partial(vtpm_bundles.azure_snp, chain=chain)))
+
+
 PLATFORMS: Mapping[str, Callable[[], Host]] = {
     "sev-snp": functools.cache(lambda: on_snp(snp)),
     "tdx": functools.cache(lambda: on_tdx(tdx)),
@@ -246,6 +262,7 @@ PLATFORMS: Mapping[str, Callable[[], Host]] = {
 HOSTS: Mapping[str, Callable[[], Host]] = {
     **PLATFORMS,
     "sev-snp-vtpm on Azure": functools.cache(azure_snp),
+    "sev-snp-vtpm on Azure, key certified": functools.cache(certified_snp),
     "tdx-vtpm on Azure": functools.cache(azure_tdx),
     "sev-snp with GPUs": functools.cache(lambda: with_gpus(PLATFORMS["sev-snp"]())),
     "tdx with GPUs": functools.cache(lambda: with_gpus(PLATFORMS["tdx"]())),
