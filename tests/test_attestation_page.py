@@ -11,12 +11,14 @@ from attestation.checks import CHECKS, OF_A_QUOTE
 from attestation.nvidia import authenticate, endorsements, rim_id, topology
 from attestation.nvidia.evidence import Opaque
 from attestation.nvidia.evidence import Report as DeviceReport
+from attestation.parts import KINDS
 from attestation.policy import AppraisalPolicy
 from attestation.sev_snp.evidence import NAMES
 from attestation.sev_snp.explain import CHECKED
 from attestation.tcg_log import Bank
 from attestation.tdx.layout import EnclaveReport, Header, TdReport15
 from attestation.tpm.azure import HCL_INDEX
+from attestation.tpm.collect import AGENT_PCR
 from attestation.tpm.document import TpmQuote
 from attestation.tpm.evidence import GENERATED, PCRS, QUOTE, Attest, Selection
 from attestation.tpm.hcl import HARDWARE_SIZE, HEADER, RUNTIME_OFFSET, HclReport, Runtime
@@ -74,6 +76,13 @@ def test_every_check_of_a_quote_has_a_row():
         )
 
 
+def test_every_command_names_the_files_of_its_kind():
+    commands = re.findall(r"^    openpcc verify evidence --kind (\S+) (.*)$", PAGE, re.M)
+    for kind, rest in commands:
+        KINDS[kind].check_names(re.findall(r"--file ([a-z_]+)=", rest))
+    assert len(commands) == 3
+
+
 def test_every_check_of_devices_has_a_row():
     for check in CHECKS:
         if check.startswith("6."):
@@ -128,7 +137,7 @@ def test_every_check_that_a_tpm_adds_to_has_a_row():
     rows = re.findall(r"^\| ([2-9]\.[a-z]+) \|", VTPM, re.M)
     assert rows == [check for check in CHECKS if check in rows]
     hardware = {check for check in OF_A_QUOTE if check.startswith("2.")} - set(rows)
-    alone = VTPM.rstrip().rpartition("\n\n")[2]
+    alone = next(one for one in VTPM.split("\n\n") if "are the hardware's alone" in one)
     assert all(check in alone for check in hardware)
     assert not any(check in alone for check in rows)
 
@@ -175,6 +184,7 @@ def test_numbers_of_tpms_are_those_of_the_code():
     assert f"{GENERATED:08X}h" in MESSAGE
     assert f"{QUOTE:04X}h" in MESSAGE
     assert f"PCR 0 to {PCRS - 1} of SHA-384" in VTPM
+    assert f"(PCR {AGENT_PCR})" in row_of("8.eventlog", VTPM)
     assert f"{min(DYNAMIC)} to {max(DYNAMIC)}" in PARTS["What it rests on"]
 
 
