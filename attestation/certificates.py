@@ -148,10 +148,10 @@ def check_issued(certificate: Certificate, issuer: Certificate) -> None:
             expected=f"{certificate.name} signed with one of {', '.join(sorted(HASHES))}",
             actual=certificate.signature_hash or "another algorithm",
         )
-    if certificate.issuer != issuer.subject:
-        raise _not_issued(certificate, issuer, "another issuer is named")
     try:
         _verify_issued(certificate, issuer)
+    except LookupError as error:
+        raise _not_issued(certificate, issuer, "another issuer is named") from error
     except InvalidSignature as error:
         raise _not_issued(certificate, issuer, "its signature does not verify") from error
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
@@ -160,11 +160,13 @@ def check_issued(certificate: Certificate, issuer: Certificate) -> None:
 
 @lru_cache(maxsize=KEPT_SIGNATURES)
 def _verify_issued(certificate: Certificate, issuer: Certificate) -> None:
-    """Check a signature. Remembered by the whole DER of both, and only if it held.
+    """Check name and signature. Remembered by the whole DER of both, and only if they held.
 
     Sixteen bundles of a shard share their vendor's certificates; a signature that verified once
     verifies again. Validity, revocation and constraints are judged anew every time.
     """
+    if certificate.issuer != issuer.subject:
+        raise LookupError
     key, parsed = issuer.public_key, certificate.parsed
     algorithm, hashed = parsed.signature_algorithm_parameters, parsed.signature_hash_algorithm
     if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(algorithm, ec.ECDSA):

@@ -89,7 +89,7 @@ class Crl:
     def is_signed_by(self, issuer: Certificate) -> bool:
         """Say whether the issuer's key signed this list, and was allowed to."""
         usage = issuer.key_usage
-        if self.issuer != issuer.subject or self.signature_hash not in HASHES:
+        if self.signature_hash not in HASHES:
             return False
         if not issuer.is_ca or (usage is not None and not usage.crl_sign):
             return False
@@ -289,7 +289,9 @@ def _parse(der: bytes) -> Crl:
 
 @lru_cache(maxsize=KEPT_CRLS)
 def _is_signed(crl: Crl, issuer: Certificate) -> bool:
-    """Check a list's signature. Remembered by every byte of both."""
+    """Check a list's issuer and signature. Remembered by every byte of both."""
+    if crl.issuer != issuer.subject:
+        return False
     try:
         return crl.parsed.is_signature_valid(issuer.public_key)  # type: ignore[arg-type]
     except (InvalidSignature, TypeError, ValueError, UnsupportedAlgorithm):

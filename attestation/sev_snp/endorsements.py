@@ -108,6 +108,7 @@ def read_chain(endorsements: Iterable[Endorsement]) -> tuple[Certificate, ...]:
     return max(chains, key=lambda chain: chain[0].not_before)
 
 
+@lru_cache(maxsize=KEPT_LEAVES)
 def leaf_product(leaf: Certificate) -> Product:
     """Read the product line a leaf is for.
 
