@@ -42,8 +42,9 @@ def compare(
     ways: Mapping[str, Callable[[], object]], *, rounds: int, warm_up: int = 5
 ) -> dict[str, list[float]]:
     """Time each way `rounds` times, in turns; seconds, in the order measured."""
-    timed = {name: _timed(way) for name, way in ways.items()}
-    return interleave(timed, rounds=rounds, warm_up=warm_up)
+    return interleave(
+        {name: timed(way) for name, way in ways.items()}, rounds=rounds, warm_up=warm_up
+    )
 
 
 def report(
@@ -82,7 +83,9 @@ def cpu_seconds(pid: int) -> float:
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 
-def _timed(way: Callable[[], object]) -> Callable[[], float]:
+def timed(way: Callable[[], object]) -> Callable[[], float]:
+    """Make a call that gives the seconds a way takes."""
+
     def run() -> float:
         began = time.perf_counter()
         way()
