@@ -6,19 +6,14 @@ measures: `append` puts it behind the firmware's records in the same form, so th
 to all four registers.
 """
 
-import struct
 from collections.abc import Mapping
 
 from attestation.errors import AttesterError, MalformedEvidenceError
-from attestation.eventlog import MAX_TEXT, UNTOUCHED, Event, text_digest
-from attestation.sections import MAX_EVENT_LOG
-from attestation.tcg_log import EV_NO_ACTION, HEADER_SIGNATURE, Bank, TcgLog, replay
+from attestation.eventlog import UNTOUCHED, Event
+from attestation.tcg_log import Bank, TcgLog, append_text, replay
 
 RTMRS = 4
 """Registers that a guest can extend."""
-
-EV_ACTION = 5
-"""Type of our records: an action in words, whose digest is that of the words, without a NUL."""
 
 
 def replay_ccel(data: bytes) -> Mapping[int, bytes]:
@@ -72,21 +67,8 @@ def append(data: bytes, register: int, text: str) -> bytes:
         MalformedEvidenceError: see `read_ccel`.
         AttesterError: a text or register that no log can have, or a log that is full.
     """
-    if not 0 <= register < RTMRS or not 0 < len(text) <= MAX_TEXT or not text.isprintable():
-        raise AttesterError(
-            f"event for RTMR{register}: expected 1 to {MAX_TEXT} printable characters"
-        )
-    before = data[: read_ccel(data).end] if data else _header()
-    logged = text.encode()
-    after = before + struct.pack("<IIIH", register + 1, EV_ACTION, 1, Bank.SHA384)
-    after += text_digest(text) + struct.pack("<I", len(logged)) + logged
-    if len(after) > MAX_EVENT_LOG:
-        raise AttesterError(f"event log: over {MAX_EVENT_LOG} bytes; measure less into it")
-    return after
-
-
-def _header() -> bytes:
-    """Write the header of a log whose one bank is SHA-384: version 2.00, 64-bit, no vendor's."""
-    names = HEADER_SIGNATURE + struct.pack("<IBBBBI", 0, 0, 2, 0, 2, 1)
-    names += struct.pack("<HHB", Bank.SHA384, Bank.SHA384.size, 0)
-    return struct.pack("<II20sI", 0, EV_NO_ACTION, bytes(20), len(names)) + names
+    if not 0 <= register < RTMRS:
+        raise AttesterError(f"RTMR{register}: expected 0 to {RTMRS - 1}")
+    if data:
+        read_ccel(data)
+    return append_text(data, register + 1, text)

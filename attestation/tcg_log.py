@@ -24,8 +24,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
 
-from attestation.errors import MalformedEvidenceError
-from attestation.eventlog import MAX_EVENTS, Event
+from attestation.errors import AttesterError, MalformedEvidenceError
+from attestation.eventlog import MAX_EVENTS, MAX_TEXT, Event, text_digest
 from attestation.sections import MAX_EVENT_LOG
 
 EV_NO_ACTION = 3
@@ -35,6 +35,10 @@ HEADER_SIGNATURE = b"Spec ID Event03\0"
 
 LOCALITY_SIGNATURE = b"StartupLocality\0"
 """Begins the record of the locality the TPM was started from: where PCR 0 does not begin at 0."""
+
+EV_ACTION = 5
+"""Type of the agent's records: an action in words, whose digest is that of the words, without a
+NUL."""
 
 END = 0xFFFFFFFF
 """Register of room that nobody has written to."""
@@ -160,6 +164,33 @@ def replay(log: TcgLog, bank: Bank) -> Mapping[int, bytes]:
                 raise MalformedEvidenceError("event log: startup locality after PCR 0 was used")
             registers[0] = bytes(bank.size - 1) + locality
     return registers
+
+
+def append_text(data: bytes, register: int, text: str) -> bytes:
+    """Give a log with one more record: SHA-384 of a text, extended into a register.
+
+    Room behind the last record is left out. No bytes are a log without records, of SHA-384 alone.
+
+    Raises:
+        MalformedEvidenceError: the log does not parse.
+        AttesterError: a text that no log can have, or a log that is full.
+    """
+    if not 0 < len(text) <= MAX_TEXT or not text.isprintable():
+        raise AttesterError(f"event: expected 1 to {MAX_TEXT} printable characters")
+    before = data[: TcgLog.parse(data).end] if data else _header(Bank.SHA384)
+    logged = text.encode()
+    record = struct.pack("<IIIH", register, EV_ACTION, 1, Bank.SHA384) + text_digest(text)
+    after = before + record + struct.pack("<I", len(logged)) + logged
+    if len(after) > MAX_EVENT_LOG:
+        raise AttesterError(f"event log: over {MAX_EVENT_LOG} bytes; measure less into it")
+    return after
+
+
+def _header(bank: Bank) -> bytes:
+    """Write the header of a log of one bank: version 2.00, 64-bit, nothing of a vendor's."""
+    names = HEADER_SIGNATURE + struct.pack("<IBBBBI", 0, 0, 2, 0, 2, 1)
+    names += struct.pack("<HHB", bank, bank.size, 0)
+    return struct.pack("<II20sI", 0, EV_NO_ACTION, bytes(20), len(names)) + names
 
 
 def _startup_locality(event: TcgEvent) -> bytes | None:

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from attestation.binding import lp
+from attestation.boot_events import boot_events
 from attestation.errors import AttesterError
 from attestation.evidence import DeviceEvidence, Endorsement
 from attestation.simulated.eventlog import SimulatedEventLog
@@ -99,10 +100,11 @@ def boot_log(
 
     Only what the release fixes is measured; the host's settings are bound by the quote instead.
     """
-    log = SimulatedEventLog().then(SOFTWARE_REGISTER, _text("software", measurement.hex()))
-    for name, digest in sorted(models):
-        log = log.then(MODEL_REGISTER, _text("model", name, digest.hex()))
-    return log.then(MODEL_REGISTER, _text("engine arguments", *engine_arguments))
+    software = json.dumps(["software", measurement.hex()])
+    log = SimulatedEventLog().then(SOFTWARE_REGISTER, software)
+    for event in boot_events(models, engine_arguments):
+        log = log.then(MODEL_REGISTER, event)
+    return log
 
 
 def measure_software() -> bytes:
@@ -138,8 +140,3 @@ def _package(name: str) -> Path:
     if spec is None or spec.origin is None:
         raise AttesterError(f"{name} is not installed here; a node needs the whole distribution")
     return Path(spec.origin).parent
-
-
-def _text(*words: str) -> str:
-    """Write an event as a JSON list in ASCII: no two lists look alike, and nothing is hidden."""
-    return json.dumps(words)

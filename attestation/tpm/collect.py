@@ -9,7 +9,6 @@ writing to the firmware's log (systemd's pcrphase services, IMA) must be off in 
 noticed here at boot, by name, and not first by clients.
 """
 
-import struct
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -17,10 +16,10 @@ from typing import Protocol
 from attestation.binding import tpm_binding
 from attestation.boot_events import boot_events, measured, unmeasured
 from attestation.errors import AppraisalError, AttesterError, MalformedEvidenceError
-from attestation.eventlog import MAX_TEXT, text_digest
+from attestation.eventlog import text_digest
 from attestation.evidence import DeviceEvidence, Endorsement
 from attestation.sections import MAX_EVENT_LOG
-from attestation.tcg_log import EV_NO_ACTION, HEADER_SIGNATURE, TcgLog
+from attestation.tcg_log import append_text
 from attestation.tpm import azure
 from attestation.tpm.device import Tpm
 from attestation.tpm.document import Azure, Direct, TpmQuote
@@ -179,15 +178,7 @@ def append(log: bytes, text: str) -> bytes:
         MalformedEvidenceError: the log does not parse.
         AttesterError: a text that no log can have, or a log that is full.
     """
-    if not 0 < len(text) <= MAX_TEXT or not text.isprintable():
-        raise AttesterError(f"event: expected 1 to {MAX_TEXT} printable characters")
-    before = log[: TcgLog.parse(log).end] if log else _header()
-    logged = text.encode()
-    record = struct.pack("<IIIH", AGENT_PCR, EV_ACTION, 1, BANK) + text_digest(text)
-    after = before + record + struct.pack("<I", len(logged)) + logged
-    if len(after) > MAX_EVENT_LOG:
-        raise AttesterError(f"event log: over {MAX_EVENT_LOG} bytes; measure less into it")
-    return after
+    return append_text(log, AGENT_PCR, text)
 
 
 def expected_registers(
@@ -196,13 +187,6 @@ def expected_registers(
     """Give what a release must say of the agent's PCR."""
     events = boot_events(models, engine_arguments)
     return {AGENT_PCR: measured(bytes(BANK.size), events)}
-
-
-def _header() -> bytes:
-    """Write the header of a log whose one bank is SHA-384: version 2.00, 64-bit, no vendor's."""
-    names = HEADER_SIGNATURE + struct.pack("<IBBBBI", 0, 0, 2, 0, 2, 1)
-    names += struct.pack("<HHB", BANK, BANK.size, 0)
-    return struct.pack("<II20sI", 0, EV_NO_ACTION, bytes(20), len(names)) + names
 
 
 def _key(public: bytes) -> AkKey:

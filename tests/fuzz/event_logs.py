@@ -31,7 +31,13 @@ def tcg_event_log(data: bytes) -> None:
 
 
 @target(
-    ccel.read_ccel, ccel.replay_ccel, ccel.ccel_events, ccel.append, tdx.replay, seeds=ccel_logs
+    ccel.read_ccel,
+    ccel.replay_ccel,
+    ccel.ccel_events,
+    ccel.append,
+    tcg_log.append_text,
+    tdx.replay,
+    seeds=ccel_logs,
 )
 def ccel_event_log(data: bytes) -> None:
     """Any bytes give a TDX guest's registers, which one more event changes, or are refused."""
