@@ -22,6 +22,7 @@ from attestation.x509 import (
     common_name,
     parse_certificate,
     parse_chain,
+    read_certificate,
     seconds,
     spki_sha256,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "expiry",
     "parse_certificate",
     "parse_chain",
+    "read_certificate",
     "seconds",
     "spki_sha256",
 ]

@@ -150,7 +150,7 @@ def parse_chain(pem: bytes) -> tuple[Certificate, ...]:
             raise MalformedEvidenceError("chain: not PEM certificates and nothing else")
         if len(certificates) == MAX_CHAIN:
             raise MalformedEvidenceError(f"chain: more than {MAX_CHAIN} certificates")
-        certificates.append(_parse(_unarmored(found.group(1))))
+        certificates.append(read_certificate(_unarmored(found.group(1))))
         at = found.end()
     if not certificates:
         raise MalformedEvidenceError("chain: no certificate")
@@ -158,8 +158,12 @@ def parse_chain(pem: bytes) -> tuple[Certificate, ...]:
 
 
 @lru_cache(maxsize=KEPT_CERTIFICATES)
-def _parse(data: bytes) -> Certificate:
-    """Read a certificate, or remember having read it: a vendor's CAs stand in every chain."""
+def read_certificate(data: bytes) -> Certificate:
+    """Read a certificate of DER, or remember having read it: a vendor's CAs stand in every chain.
+
+    Raises:
+        MalformedEvidenceError: not one, or with fields of no known form.
+    """
     return Certificate.parse(data)
 
 
