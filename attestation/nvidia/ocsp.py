@@ -29,7 +29,13 @@ from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 from attestation import der
-from attestation.certificates import HASHES, Certificate, check_issued, seconds
+from attestation.certificates import (
+    HASHES,
+    Certificate,
+    check_issued,
+    read_certificate,
+    seconds,
+)
 from attestation.claims import Context
 from attestation.endorsements import check_floors
 from attestation.errors import AppraisalError, MalformedEvidenceError, UnjudgedError
@@ -45,18 +51,25 @@ MAX_RESPONDERS = 4
 NAMING_HASHES = frozenset({"sha1", "sha256", "sha384", "sha512"})
 """Hashes that may name an issuer. They find it; what binds an answer to it is its signature."""
 
-UNDERSTOOD = frozenset({ExtensionOID.KEY_USAGE, ExtensionOID.BASIC_CONSTRAINTS})
-"""Extensions of a responder that may be critical, beside extended key usage."""
+UNDERSTOOD = frozenset(
+    {ExtensionOID.KEY_USAGE, ExtensionOID.BASIC_CONSTRAINTS, ExtensionOID.EXTENDED_KEY_USAGE}
+)
+"""Extensions of a responder that may be critical."""
 
-KEPT_ANSWERS = 64
-"""Parsed answers remembered: the answers for a vendor's CAs come with every bundle."""
+KEPT_ANSWERS = 256
+"""Parsed answers remembered, and pairs of answer and issuer with who signed for it: the answers for
+a vendor's CAs come with every bundle, those for chips with every bundle of their machine."""
+
+KEPT_NAMES = 64
+"""Issuers remembered with the digests that name them."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Answer:
-    """A parsed answer; worth something only once `check_good` returns.
+    """A parsed answer; worth something only once `check_status` returns. Equal by every byte.
 
     Attributes:
+        der: all its bytes.
         serial: of the certificate it is about.
         naming_hash: that names the issuer in the next two.
         status: good, revoked or unknown.
@@ -69,6 +82,7 @@ class Answer:
         signature: over them.
     """
 
+    der: bytes = field(repr=False)
     serial: int
     naming_hash: str
     issuer_name_hash: bytes
@@ -92,9 +106,15 @@ class Answer:
         if len(data) > MAX_ANSWER:
             raise MalformedEvidenceError(f"OCSP: more than {MAX_ANSWER} bytes")
         try:
-            return _answer(ocsp.load_der_ocsp_response(data))
+            return _answer(data, ocsp.load_der_ocsp_response(data))
         except X509_ERRORS as error:
             raise MalformedEvidenceError("OCSP: does not parse") from error
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Answer) and self.der == other.der
+
+    def __hash__(self) -> int:
+        return hash(self.der)
 
     @property
     def mark(self) -> Mark:
@@ -209,27 +229,37 @@ def _check_current(answer: Answer, context: Context) -> None:
 
 
 def _is_signed(answer: Answer, issuer: Certificate, now: int) -> bool:
-    """Say whether a responder that the issuer delegated signed this answer."""
-    return any(
-        _may_answer(responder, issuer, now) and _verifies(answer, responder)
+    """Say whether a responder that the issuer delegated, valid now, signed this answer."""
+    signers = _signers(answer, issuer)
+    return any(responder.not_before <= now <= responder.not_after for responder in signers)
+
+
+@lru_cache(maxsize=KEPT_ANSWERS)
+def _signers(answer: Answer, issuer: Certificate) -> tuple[Certificate, ...]:
+    """Give the responders of an issuer that signed an answer. Remembered by every byte of both.
+
+    Nothing in it depends on the time: validity, age and floors are judged anew every time.
+    """
+    return tuple(
+        responder
         for responder in answer.responders
+        if _may_answer(responder, issuer) and _verifies(answer, responder)
     )
 
 
-def _may_answer(responder: Certificate, issuer: Certificate, now: int) -> bool:
+def _may_answer(responder: Certificate, issuer: Certificate) -> bool:
+    """Say whether an issuer delegated this responder; dates are not looked at."""
     usage = responder.key_usage
     try:
         check_issued(responder, issuer)
         delegated = is_responder(responder)
     except (AppraisalError, MalformedEvidenceError):
         return False
-    known = UNDERSTOOD | {ExtensionOID.EXTENDED_KEY_USAGE}
     return (
         delegated
         and not responder.is_ca
         and (usage is None or usage.digital_signature)
-        and responder.critical <= known
-        and responder.not_before <= now <= responder.not_after
+        and responder.critical <= UNDERSTOOD
     )
 
 
@@ -244,6 +274,7 @@ def _verifies(answer: Answer, responder: Certificate) -> bool:
     return True
 
 
+@lru_cache(maxsize=KEPT_NAMES)
 def _naming(issuer: Certificate, algorithm: str) -> tuple[bytes, bytes]:
     """Give the digests that name an issuer: of its name, and of its key without its algorithm."""
     spki = issuer.public_key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -253,7 +284,7 @@ def _naming(issuer: Certificate, algorithm: str) -> tuple[bytes, bytes]:
     return digests[0], digests[1]
 
 
-def _answer(response: ocsp.OCSPResponse) -> Answer:
+def _answer(data: bytes, response: ocsp.OCSPResponse) -> Answer:
     if response.response_status is not ocsp.OCSPResponseStatus.SUCCESSFUL:
         raise MalformedEvidenceError("OCSP: the responder gave no answer")
     for extension in (*response.extensions, *response.single_extensions):
@@ -266,6 +297,7 @@ def _answer(response: ocsp.OCSPResponse) -> Answer:
         raise MalformedEvidenceError("OCSP: without a next update, or with too many certificates")
     reason = response.revocation_reason
     return Answer(
+        der=data,
         serial=response.serial_number,
         naming_hash=response.hash_algorithm.name,
         issuer_name_hash=response.issuer_name_hash,
@@ -275,7 +307,7 @@ def _answer(response: ocsp.OCSPResponse) -> Answer:
         this_update=seconds(response.this_update_utc),
         next_update=seconds(next_update),
         responders=tuple(
-            Certificate.parse(one.public_bytes(Encoding.DER)) for one in response.certificates
+            read_certificate(one.public_bytes(Encoding.DER)) for one in response.certificates
         ),
         algorithm=algorithm,
         signed=response.tbs_response_bytes,

@@ -19,8 +19,9 @@ import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
-from attestation.certificates import MAX_CHAIN, Certificate
+from attestation.certificates import MAX_CHAIN, Certificate, read_certificate
 from attestation.errors import AppraisalError, MalformedEvidenceError
 from attestation.nvidia.canonical import ALGORITHMS, canonical, scope_of
 from attestation.nvidia.evidence import SIGNATURE_SIZE
@@ -62,6 +63,11 @@ class Signed:
     c14n: str
     transforms: tuple[str, ...]
 
+    @cached_property
+    def payload_digest(self) -> bytes:
+        """Give the digest of the payload as it is; made once, because the payload never changes."""
+        return hashlib.sha384(canonical(self.payload)).digest()
+
     @classmethod
     def parse(cls, data: bytes) -> "Signed":
         """Read a signed document.
@@ -78,7 +84,7 @@ def check_digest(signed: Signed) -> None:
     Raises:
         AppraisalError: it is not.
     """
-    found = hashlib.sha384(canonical(signed.payload)).digest()
+    found = signed.payload_digest
     if not hmac.compare_digest(found, signed.digest):
         raise AppraisalError("digest", expected=signed.digest.hex(), actual=found.hex())
 
@@ -132,7 +138,7 @@ def _certificates(key: Element) -> tuple[Certificate, ...]:
     if not 1 <= count <= MAX_CHAIN:
         raise MalformedEvidenceError(f"XML signature: expected 1 to {MAX_CHAIN} certificates")
     found = _children(data, *["X509Certificate"] * count)
-    return tuple(Certificate.parse(_base64(one)) for one in found)
+    return tuple(read_certificate(_base64(one)) for one in found)
 
 
 def _is(element: Element, local: str) -> bool:
