@@ -87,6 +87,17 @@ def appraise_measurements(device: DeviceEvidence, claims: DeviceClaims, context:
     return expires
 
 
+def authenticate_rim(data: bytes, context: Context) -> int:
+    """Judge a RIM by itself: signature, chain and revocation; give until when it holds.
+
+    Raises:
+        AppraisalError: one of them does not hold.
+        MalformedEvidenceError: it does not parse.
+        UnjudgedError: there is no OCSP answer about a signer.
+    """
+    return _authenticate_rim(_parse(data), context)
+
+
 def check_measurements(report: Report, rims: Sequence[Rim]) -> None:
     """Judge that every measurement that counts has a value of its RIM.
 

@@ -8,7 +8,7 @@ written where they are declared anew; the first element of a part of a document 
 in scope.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 
 from attestation.nvidia.xml_tree import Element, Name
@@ -40,44 +40,59 @@ def canonical(element: Element, scope: Mapping[str, str] = NO_SCOPE) -> bytes:
         element: a root, or a part of a document on its own.
         scope: prefix to namespace, of what is declared around it.
     """
-    written: Mapping[str, str] = NO_SCOPE
-    return "".join(_element(element, scope, written)).encode()
+    inside = scope_of(element, scope)
+    parts: list[str] = []
+    _write(parts, element, inside, _declarations(inside, NO_SCOPE))
+    return "".join(parts).encode()
 
 
-def scope_of(element: Element, scope: Mapping[str, str] = NO_SCOPE) -> dict[str, str]:
+def scope_of(element: Element, scope: Mapping[str, str] = NO_SCOPE) -> Mapping[str, str]:
     """Give what is in scope inside an element.
 
     Args:
         element: that may declare more.
         scope: of what is around it.
     """
-    return {**scope, **dict(element.declared)}
+    return {**scope, **dict(element.declared)} if element.declared else scope
 
 
-def _element(
-    element: Element, outer: Mapping[str, str], written: Mapping[str, str]
-) -> Iterator[str]:
-    """Write an element whose nearest written ancestor has `written` in scope."""
-    scope = scope_of(element, outer)
+def _write(parts: list[str], element: Element, scope: Mapping[str, str], declared: str) -> None:
+    """Write an element.
+
+    Args:
+        parts: what is written so far.
+        element: what is written now.
+        scope: inside it.
+        declared: its namespace declarations, written.
+    """
     name = element.name.qualified
-    yield "<" + name
-    for prefix, namespace in sorted(scope.items()):
-        if written.get(prefix, "") != namespace:
-            yield _attribute(f"xmlns:{prefix}" if prefix else "xmlns", namespace)
-    for one, value in sorted(element.attributes, key=lambda pair: _order(pair[0])):
-        yield _attribute(one.qualified, value)
-    yield ">"
+    parts.append(f"<{name}{declared}")
+    for one, value in sorted(element.attributes, key=_order):
+        parts.append(_attribute(one.qualified, value))
+    parts.append(">")
     for part in element.content:
         if isinstance(part, str):
-            yield part.translate(TEXT)
+            parts.append(part.translate(TEXT))
         else:
-            yield from _element(part, scope, scope)
-    yield f"</{name}>"
+            inside = scope_of(part, scope)
+            _write(parts, part, inside, "" if inside is scope else _declarations(inside, scope))
+    parts.append(f"</{name}>")
 
 
-def _order(name: Name) -> tuple[str, str]:
+def _declarations(scope: Mapping[str, str], written: Mapping[str, str]) -> str:
+    """Write what is in scope, but for what the nearest element around it has in scope already."""
+    return "".join(
+        _attribute(f"xmlns:{prefix}" if prefix else "xmlns", namespace)
+        for prefix, namespace in sorted(scope.items())
+        if written.get(prefix, "") != namespace
+    )
+
+
+def _order(attribute: tuple[Name, str]) -> tuple[str, str]:
+    name, _value = attribute
     return name.namespace, name.local
 
 
 def _attribute(name: str, value: str) -> str:
-    return f' {name}="{value.translate(VALUE)}"'
+    # Letters and digits are written as they are, and nearly every value is nothing else.
+    return f' {name}="{value if value.isalnum() else value.translate(VALUE)}"'

@@ -10,10 +10,13 @@ opaque data at most once, so a report never says one thing twice. What it must s
 `attestation.nvidia.authenticate`.
 """
 
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import cached_property, lru_cache
 from itertools import pairwise
+from types import MappingProxyType
 
 from attestation.errors import MalformedEvidenceError
 from attestation.sections import MAX_REPORT
@@ -33,11 +36,18 @@ REQUEST_SIZE = len(REQUEST) + NONCE_SIZE + 1
 SIGNATURE_SIZE = 96
 """Bytes of r and s, big endian."""
 
+BLOCK = struct.Struct("<BBHBH")
+"""What stands before a value: index, specification, size of the rest, value type, value size."""
+
 DMTF = 1
 """The one measurement specification there is."""
 
 PDI_SIZE = 8
 """Bytes of the id by which GPUs and switches name each other."""
+
+
+KEPT_REPORTS = 128
+"""Parsed reports remembered: a device's is read for every check, and a machine has many devices."""
 
 
 class Opaque(IntEnum):
@@ -149,10 +159,10 @@ class Report:
             raise MalformedEvidenceError(f"report: more than {MAX_REPORT} bytes")
         return _read(data)
 
-    @property
+    @cached_property
     def measurements(self) -> Mapping[int, bytes]:
         """Give block index to value."""
-        return {block.index: block.value for block in self.blocks}
+        return MappingProxyType({block.index: block.value for block in self.blocks})
 
     @property
     def vbios_version(self) -> str | None:
@@ -214,7 +224,9 @@ class _Reader:
         return self.at == len(self._data)
 
 
+@lru_cache(maxsize=KEPT_REPORTS)
 def _read(data: bytes) -> tuple[Report, bytes]:
+    """Read a report and give what follows, or remember having read it; nothing in it can change."""
     reader = _Reader(data, "the report")
     if reader.take(len(REQUEST)) != REQUEST:
         raise MalformedEvidenceError("report: expected a request of SPDM 1.1 for all measurements")
@@ -233,7 +245,7 @@ def _read(data: bytes) -> tuple[Report, bytes]:
         param2=param2,
         blocks=blocks,
         responder_nonce=responder_nonce,
-        opaque=opaque,
+        opaque=MappingProxyType(opaque),
         signature=reader.take(SIGNATURE_SIZE),
         signed=signed,
     )
@@ -253,8 +265,7 @@ def _blocks(data: bytes, count: int) -> tuple[Block, ...]:
 
 
 def _block(reader: _Reader) -> Block:
-    index, specification, size = reader.number(1), reader.number(1), reader.number(2)
-    value_type, value_size = reader.number(1), reader.number(2)
+    index, specification, size, value_type, value_size = BLOCK.unpack(reader.take(BLOCK.size))
     if specification != DMTF or size != value_size + 3 or not value_size:
         raise MalformedEvidenceError(f"report: measurement {index} is not of the DMTF's form")
     return Block(index=index, value_type=value_type, value=reader.take(value_size))

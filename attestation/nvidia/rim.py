@@ -13,6 +13,7 @@ It does not hold the identifier under which the vendor serves it; what it is for
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -38,7 +39,6 @@ MAX_ALTERNATIVES = 32
 """Values that one measurement may have; the most known is 4."""
 
 INDEX = re.compile("0|[1-9][0-9]{0,2}", re.ASCII)
-VALUE = re.compile(f"[0-9a-fA-F]{{{2 * MEASUREMENT_SIZE}}}", re.ASCII)
 
 ACTIVE = {"True": True, "true": True, "False": False, "false": False}
 """Whether a measurement counts."""
@@ -148,8 +148,8 @@ def mismatches(measured: Mapping[int, bytes], rims: Sequence[Rim]) -> list[int]:
 
 def overlap(rims: Sequence[Rim]) -> list[int]:
     """Give the indexes that are active in more than one RIM, sorted."""
-    indexes = [one.index for rim in rims for one in rim.active]
-    return sorted({index for index in indexes if indexes.count(index) > 1})
+    count = Counter(one.index for rim in rims for one in rim.active)
+    return sorted(index for index, times in count.items() if times > 1)
 
 
 def _is_for(rim: Rim, chip: str, version: str) -> bool:
@@ -218,9 +218,18 @@ def _values(resource: Element) -> frozenset[bytes]:
     names = {f"Hash{number}" for number in range(len(found))}
     if count != str(len(found)) or len(found) > MAX_ALTERNATIVES or set(found) != names:
         raise MalformedEvidenceError("RIM: a measurement has not the values that it counts")
-    if not all(VALUE.fullmatch(value) for value in found.values()):
+    return frozenset(_value(value) for value in found.values())
+
+
+def _value(text: str) -> bytes:
+    """Read a digest: hex in either case and nothing else, because no space fits beside it."""
+    try:
+        value = bytes.fromhex(text)
+    except ValueError as error:
+        raise MalformedEvidenceError("RIM: a value is not a SHA-384 digest") from error
+    if len(text) != 2 * MEASUREMENT_SIZE or len(value) != MEASUREMENT_SIZE:
         raise MalformedEvidenceError("RIM: a value is not a SHA-384 digest")
-    return frozenset(bytes.fromhex(value) for value in found.values())
+    return value
 
 
 def _attribute(element: Element, name: str) -> str:

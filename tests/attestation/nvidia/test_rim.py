@@ -113,6 +113,8 @@ def test_rejects_a_document_changed_after_signing():
         ("ns2:Hash0=", "ns2:hash0=", "not the values that it counts"),
         ('ns2:Hash0="', 'ns2:Hash0="00', "not a SHA-384 digest"),
         ('ns2:Hash0="', 'ns2:Hash0="0x', "not a SHA-384 digest"),
+        ('ns2:Hash0="', 'ns2:Hash0=" ', "not a SHA-384 digest"),
+        ('ns2:Hash0="', 'ns2:Hash0="00 ', "not a SHA-384 digest"),
     ],
 )
 def test_rejects_what_is_not_plainly_a_rim(old, new, why):

@@ -1,7 +1,5 @@
 """XML is elements, attributes and text; everything else is refused before it costs anything."""
 
-import re
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -109,7 +107,7 @@ def test_rejects_other_encodings_even_where_expat_would_guess_them(document, enc
 
 
 def test_the_parser_itself_refuses_a_document_type(monkeypatch):
-    monkeypatch.setattr(xml_tree, "FORBIDDEN", re.compile(b"never"))
+    monkeypatch.setattr(xml_tree, "FORBIDDEN", ())
     with pytest.raises(MalformedEvidenceError, match="a document type"):
         parse_xml(BOMB)
 
