@@ -7,6 +7,9 @@
     nvidia.rims(after=lambda xml: xml.replace(...))   its RIMs, changed after signing
     nvidia.answers(chip)                              an OCSP answer for every certificate
 
+As the real one it signs the RIMs of driver and VBIOS by two signers under one CA, has one responder
+for each issuer, which it keeps for years, and gives everybody who asks on a day the same answers.
+
 Nothing here uses the canonicaliser it is to test: a RIM is written in canonical form to begin with.
 """
 
@@ -118,6 +121,8 @@ class Nvidia:
         self.chip = chip
         self.is_switch = chip.startswith("LS")
         self._root = root
+        self._responders: dict[bytes, Holder] = {}
+        self._answers: dict[bytes, bytes] = {}
 
     @functools.cached_property
     def root(self) -> Holder:
@@ -133,11 +138,17 @@ class Nvidia:
 
     @functools.cached_property
     def rim_chain(self) -> tuple[Holder, ...]:
-        """Give the signer of RIMs and everything above it."""
+        """Give the signer of RIMs of drivers and switches, and everything above it."""
         root = self.authority("NVIDIA CoRIM signing Root CA")
         upper = self.authority(f"NVIDIA Reference Value {self.chip} CA", by=root)
         lower = self.authority(f"NVIDIA Reference Value L3 {self.chip}", by=upper)
         return self.rim_signer(lower), lower, upper, root
+
+    @functools.cached_property
+    def vbios_chain(self) -> tuple[Holder, ...]:
+        """Give the signer of RIMs of VBIOSes, of the same name, and everything above it."""
+        above = self.rim_chain[1:]
+        return self.rim_signer(above[0], key=key_of(self._root + "VBIOS"), serial=4), *above
 
     def rim_signer(self, by: Holder, **changes) -> Holder:
         """Make a signer of RIMs; `changes` are those of `authority`."""
@@ -254,7 +265,7 @@ class Nvidia:
             return (self.rim(BIOS, range(31), edition="SWITCH", edit=edit, after=after),)
         return (
             self.rim(DRIVER, range(1, 64, 2), edit=edit, after=after),
-            self.rim(VBIOS, range(0, 64, 2), edit=edit, after=after),
+            self.rim(VBIOS, range(0, 64, 2), edit=edit, after=after, chain=self.vbios_chain),
         )
 
     def rim(
@@ -297,12 +308,20 @@ class Nvidia:
         element = signature_element(info, signature, holders)
         return (after or str)(document.replace("@SIGNATURE@", element)).encode()
 
-    def answers(self, chip: Chip, **changes) -> tuple[bytes, ...]:
-        """Give OCSP answers about a device's certificates and the RIM signer's; see `answer`."""
-        chains = (chip.holders[1:], self.rim_chain)
-        return tuple(
-            self.answer(one, by, **changes) for chain in chains for one, by in pairwise(chain)
-        )
+    def answers(self, *chips: Chip, **changes) -> tuple[bytes, ...]:
+        """Give one OCSP answer about each certificate of devices and RIM signers; see `answer`."""
+        signers = (self.rim_chain,) if self.is_switch else (self.rim_chain, self.vbios_chain)
+        chains = (*(chip.holders[1:] for chip in chips), *signers)
+        pairs = {one.der: (one, by) for chain in chains for one, by in pairwise(chain)}
+        if changes:
+            return tuple(self.answer(one, by, **changes) for one, by in pairs.values())
+        return tuple(self._todays(one, by) for one, by in pairs.values())
+
+    def _todays(self, about: Holder, by: Holder) -> bytes:
+        """Give the answer of today, the same to everybody."""
+        if about.der not in self._answers:
+            self._answers[about.der] = self.answer(about, by)
+        return self._answers[about.der]
 
     def answer(
         self,
@@ -353,9 +372,14 @@ class Nvidia:
         return made.public_bytes(Encoding.DER)
 
     def responder(self, by: Holder, **changes) -> Holder:
-        """Make a responder that answers for an issuer; `changes` are those of `certificate`."""
+        """Give an issuer's responder, or make another; `changes` are those of `certificate`."""
+        if not changes and by.der in self._responders:
+            return self._responders[by.der]
         usual = {"is_ca": False, "answers": True, "not_after": NOW + 365 * DAY}
-        return self.authority(f"OCSP Responder of {by.name}", by=by, **{**usual, **changes})
+        made = self.authority(f"OCSP Responder of {by.name}", by=by, **{**usual, **changes})
+        if not changes:
+            self._responders[by.der] = made
+        return made
 
     def endorsements(
         self,
@@ -364,7 +388,7 @@ class Nvidia:
         answers: Sequence[bytes] | None = None,
     ) -> tuple[Endorsement, ...]:
         """Give what is stapled to reports of these chips."""
-        usual = dict.fromkeys(one for chip in chips for one in self.answers(chip))
+        usual = self.answers(*chips)
         return (
             *(Endorsement(type="rim", data=one) for one in (self.rims() if rims is None else rims)),
             *(

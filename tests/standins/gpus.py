@@ -11,7 +11,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-from attestation.evidence import Endorsement
 from tests.fakes.nvidia import Chip, Nvidia
 from tests.standins.hardware import leave
 
@@ -38,12 +37,7 @@ def fill(folder: Path, nvidia: Nvidia, chips: list[Chip]) -> None:
         (gpu / "uuid").write_text(f"GPU-{chip.pdi.hex()}")
         (gpu / "energy").write_text("1000")
         (gpu / "chain.pem").write_bytes(chip.pem)
-    answers = dict.fromkeys(answer for chip in chips for answer in nvidia.answers(chip))
-    endorsements = [
-        *(Endorsement(type="rim", data=rim) for rim in nvidia.rims()),
-        *(Endorsement(type="ocsp", data=answer) for answer in answers),
-    ]
-    leave(folder, nvidia.root.spki_sha256, endorsements)
+    leave(folder, nvidia.root.spki_sha256, nvidia.endorsements(*chips))
     (folder / "rim-root.sha256").write_text(nvidia.rim_chain[-1].spki_sha256.hex() + "\n")
 
 
