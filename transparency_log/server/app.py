@@ -4,8 +4,8 @@
     GET  /tile/…              C2SP tlog-tiles                     immutable
     POST /add                 an entry; bearer token              {"index": n, "leaf_hash": hex}
 
-`/healthz` and `/readyz` are answered on the control address only. Submitting again is safe: an
-entry keeps its place.
+`/healthz`, `/readyz` and `/metrics` are answered on the control address only. Submitting again is
+safe: an entry keeps its place.
 """
 
 import asyncio
@@ -28,12 +28,13 @@ from transparency_log.server.asgi import (
     is_control,
     read_body,
     respond,
+    respond_control,
     respond_error,
     respond_file,
-    respond_health,
     run_lifespan,
 )
 from transparency_log.server.config import LogConfig
+from transparency_log.server.metrics import LogMetrics
 from transparency_log.server.secret_files import read_token
 from transparency_log.server.sequencer import BusyError, Sequencer
 from transparency_log.server.storage import LogStorage
@@ -64,6 +65,7 @@ class LogApp:
         self._config = config
         self._storage = storage
         self._clock = clock
+        self._metrics = LogMetrics(clock)
         self._failed = failed
         self._token = read_token(config.add_token)
         self._policy = config.policy
@@ -76,7 +78,9 @@ class LogApp:
             case "lifespan":
                 await run_lifespan(receive, send, self._start, self._stop)
             case "http" if is_control(scope, self.control_port):
-                await respond_health(scope, send, self._not_ready())
+                await respond_control(
+                    scope, send, not_ready=self._not_ready(), metrics=self._metrics.text
+                )
             case "http":
                 await self._serve(scope, receive, send)
             case _:
@@ -91,6 +95,7 @@ class LogApp:
             batch_seconds=config.batch_ms / 1000,
             cosign_interval=config.cosign_interval,
             clock=self._clock,
+            metrics=self._metrics,
         )
         timeout = aiohttp.ClientTimeout(total=config.witness_timeout_ms / 1000)
         self._session = aiohttp.ClientSession(
@@ -155,7 +160,7 @@ class LogApp:
     async def _add(self, scope: Scope, receive: Receive, send: Send) -> None:
         expected = f"Bearer {self._token}".encode()
         if not hmac.compare_digest(header(scope, b"authorization") or b"", expected):
-            await respond_error(send, 401, "unauthorized", "send the bearer token of this log")
+            await self._refuse(send, 401, "unauthorized", "send the bearer token of this log")
             return
         try:
             entry = await read_body(receive, MAX_ENTRY)
@@ -163,10 +168,10 @@ class LogApp:
         except DisconnectedError:
             return
         except TooLargeError:
-            await respond_error(send, 413, "too-large", f"an entry has at most {MAX_ENTRY} bytes")
+            await self._refuse(send, 413, "too-large", f"an entry has at most {MAX_ENTRY} bytes")
             return
         except MalformedEntryError as error:
-            await respond_error(send, 400, "malformed", str(error))
+            await self._refuse(send, 400, "malformed", str(error))
             return
         await self._sequence(entry, send)
 
@@ -175,11 +180,17 @@ class LogApp:
             async with asyncio.timeout(self._config.add_timeout):
                 added = await self._sequencer.add(entry)
         except BusyError:
-            await respond_error(send, 503, "busy", "too many entries are waiting; try again")
+            await self._refuse(send, 503, "busy", "too many entries are waiting; try again")
             return
         except TimeoutError:
             message = "not acknowledged: no witness quorum in time; submit the same entry again"
-            await respond_error(send, 503, "not-ready", message)
+            await self._refuse(send, 503, "not-ready", message)
             return
         answer = {"index": added.index, "leaf_hash": added.leaf_hash.hex()}
         await respond(send, 200, dumps(answer), JSON_TYPE)
+        self._metrics.acknowledged()
+
+    async def _refuse(self, send: Send, status: int, code: str, message: str) -> None:
+        """Refuse a submission, and count why."""
+        self._metrics.refused(code)
+        await respond_error(send, status, code, message)

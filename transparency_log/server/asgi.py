@@ -16,6 +16,9 @@ Send = Callable[[Message], Awaitable[None]]
 JSON_TYPE = "application/json"
 """Media type of the answers that are JSON."""
 
+TEXT_TYPE = "text/plain; charset=utf-8"
+"""Media type of notes and of `/metrics`."""
+
 ERROR_TYPE = "application/vnd.openpcc.error+json"
 """Media type of an error document (docs/formats.md, 9)."""
 
@@ -124,8 +127,17 @@ async def run_lifespan(
     await send({"type": "lifespan.shutdown.complete"})
 
 
-async def respond_health(scope: Scope, send: Send, not_ready: str | None) -> None:
-    """Answer /healthz and /readyz; `not_ready` says why, None means ready."""
+async def respond_control(
+    scope: Scope, send: Send, *, not_ready: str | None, metrics: Callable[[], bytes]
+) -> None:
+    """Answer /healthz, /readyz and /metrics.
+
+    Args:
+        scope: of a request on the control address.
+        send: the answer's way.
+        not_ready: says why; None means ready.
+        metrics: gives all counters in the Prometheus text format.
+    """
     match scope["method"], scope["path"]:
         case "GET", "/healthz":
             await respond(send, 200, b'{"status":"alive"}', JSON_TYPE)
@@ -133,6 +145,8 @@ async def respond_health(scope: Scope, send: Send, not_ready: str | None) -> Non
             await respond(send, 200, b'{"status":"ready"}', JSON_TYPE)
         case "GET", "/readyz":
             await respond_error(send, 503, "not-ready", not_ready or "")
+        case "GET", "/metrics":
+            await respond(send, 200, metrics(), TEXT_TYPE)
         case _:
             await respond_error(send, 404, "not-found", "no such resource")
 

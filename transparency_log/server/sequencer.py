@@ -17,6 +17,7 @@ from transparency_log.checkpoint import Checkpoint
 from transparency_log.errors import LogError
 from transparency_log.merkle import leaf_hash
 from transparency_log.note import NoteSigner, SignatureLine, format_note
+from transparency_log.server.metrics import LogMetrics
 from transparency_log.server.storage import Head, LogStorage
 from transparency_log.server.witnesses import WitnessClient, cosign_all
 from transparency_log.witness_policy import LogPolicy, WitnessedCheckpoint, verify_checkpoint
@@ -59,6 +60,7 @@ class Sequencer:
         batch_seconds: float,
         cosign_interval: float,
         clock: Callable[[], int],
+        metrics: LogMetrics,
     ) -> None:
         self._storage = storage
         self._signer = signer
@@ -66,6 +68,7 @@ class Sequencer:
         self._batch_seconds = batch_seconds
         self._cosign_interval = cosign_interval
         self._clock = clock
+        self._metrics = metrics
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="storage")
         self._submitted: list[tuple[bytes, asyncio.Future[Added]]] = []
         self._sequenced: list[tuple[Added, asyncio.Future[Added]]] = []
@@ -173,6 +176,7 @@ class Sequencer:
         old_size = self._published.checkpoint.size if self._published else 0
         self._storage.publish(note, old_size=old_size, size=size)
         self._published = verify_checkpoint(note, self._policy)
+        self._count(grown=size > old_size)
 
     def _acknowledge(self, size: int) -> None:
         waiting, self._sequenced = self._sequenced, []
@@ -191,3 +195,9 @@ class Sequencer:
             self._published = verify_checkpoint(note, self._policy)
         except LogError:
             logger.warning("the published checkpoint does not meet the configured policy")
+        self._count(grown=False)
+
+    def _count(self, *, grown: bool) -> None:
+        if self._published is not None:
+            size, time = self._published.checkpoint.size, self._published.time
+            self._metrics.published(size=size, time=time, grown=grown)

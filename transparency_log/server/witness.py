@@ -37,11 +37,12 @@ from transparency_log.server.asgi import (
     is_control,
     read_body,
     respond,
+    respond_control,
     respond_error,
-    respond_health,
     run_lifespan,
 )
 from transparency_log.server.config import WitnessConfig
+from transparency_log.server.metrics import WitnessMetrics
 from transparency_log.server.secret_files import read_seed
 
 SCHEMA = """
@@ -134,6 +135,7 @@ class WitnessApp:
         self._signer = CosignatureSigner(name=config.name, private_key=read_seed(config.key))
         self._store = store
         self._clock = clock
+        self._metrics = WitnessMetrics()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
         self.control_port: int | None = None
 
@@ -143,7 +145,7 @@ class WitnessApp:
             case "lifespan":
                 await run_lifespan(receive, send, _nothing, self._stop)
             case "http" if is_control(scope, self.control_port):
-                await respond_health(scope, send, None)
+                await respond_control(scope, send, not_ready=None, metrics=self._metrics.text)
             case "http":
                 await self._serve(scope, receive, send)
             case _:
@@ -167,10 +169,12 @@ class WitnessApp:
         except DisconnectedError:
             return
         except TooLargeError:
+            self._metrics.answered(413)
             await respond_error(send, 413, "too-large", f"at most {MAX_REQUEST} bytes")
             return
         loop = asyncio.get_running_loop()
         decision = await loop.run_in_executor(self._thread, self.answer, body)
+        self._metrics.answered(decision.status)
         await respond(send, decision.status, decision.body, decision.content_type)
 
     def answer(self, body: bytes) -> Decision:

@@ -6,7 +6,6 @@ import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -19,12 +18,6 @@ from transparency_log import scan
 from transparency_log.errors import InconsistentError
 from transparency_log.merkle import leaf_hash
 from transparency_log.proof import verify_proof
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with running_world(tmp_path_factory.mktemp("log")) as found:
-        yield found
 
 
 def entry(sequence: int) -> bytes:
