@@ -90,7 +90,7 @@ def _declarations(scope: Mapping[str, str], written: Mapping[str, str]) -> str:
 
 def _order(attribute: tuple[Name, str]) -> tuple[str, str]:
     name, _value = attribute
-    return name.namespace, name.local
+    return name.expanded
 
 
 def _attribute(name: str, value: str) -> str:

@@ -161,7 +161,7 @@ def _newness(signed: SignedRim) -> tuple[int, int]:
 
 
 def _rim(root: Element) -> Rim:
-    if (root.name.namespace, root.name.local) != (SWID, "SoftwareIdentity"):
+    if root.name.expanded != (SWID, "SoftwareIdentity"):
         raise MalformedEvidenceError("RIM: not a SWID tag")
     meta, payload = _only(root, "Meta"), _only(root, "Payload")
     found: dict[int, Measurement] = {}
@@ -199,8 +199,10 @@ def _only(root: Element, local: str) -> Element:
 
 def _measurement(resource: Element) -> Measurement:
     """Read a measurement; anything else among them is refused, so that none is overlooked."""
-    is_resource = (resource.name.namespace, resource.name.local) == (SWID, "Resource")
-    if not is_resource or _attribute(resource, "type") != "Measurement":
+    if (
+        resource.name.expanded != (SWID, "Resource")
+        or _attribute(resource, "type") != "Measurement"
+    ):
         raise MalformedEvidenceError("RIM: something other than a measurement among them")
     index, active = _attribute(resource, "index"), _attribute(resource, "active")
     if not INDEX.fullmatch(index) or int(index) > MAX_INDEX or active not in ACTIVE:

@@ -142,7 +142,7 @@ def _certificates(key: Element) -> tuple[Certificate, ...]:
 
 
 def _is(element: Element, local: str) -> bool:
-    return (element.name.namespace, element.name.local) == (DSIG, local)
+    return element.name.expanded == (DSIG, local)
 
 
 def _children(

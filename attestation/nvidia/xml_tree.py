@@ -15,6 +15,7 @@ byte; and should a document type still get as far as the parser, it is refused t
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from xml.parsers import expat
 
 from attestation.errors import MalformedEvidenceError
@@ -52,7 +53,12 @@ class Name:
     local: str
     prefix: str
 
-    @property
+    @cached_property
+    def expanded(self) -> tuple[str, str]:
+        """Give what it means, by which names are also put in order."""
+        return self.namespace, self.local
+
+    @cached_property
     def qualified(self) -> str:
         """Give it as written."""
         return f"{self.prefix}:{self.local}" if self.prefix else self.local
@@ -81,7 +87,7 @@ class Element:
     def named(self, namespace: str, local: str) -> "tuple[Element, ...]":
         """Give those of them that have a name."""
         wanted = (namespace, local)
-        return tuple(one for one in self.elements if (one.name.namespace, one.name.local) == wanted)
+        return tuple(one for one in self.elements if one.name.expanded == wanted)
 
     def descendants(self) -> "Iterator[Element]":
         """Give this element and all inside, in the order of the document."""
@@ -92,7 +98,7 @@ class Element:
     def attribute(self, local: str, namespace: str = "") -> str | None:
         """Give the value of an attribute; None where there is none."""
         for name, value in self.attributes:
-            if (name.namespace, name.local) == (namespace, local):
+            if name.local == local and name.namespace == namespace:
                 return value
         return None
 
@@ -138,6 +144,16 @@ class _Open:
         )
 
 
+class _Names(dict[str, Name]):
+    """The names of a document as expat spells them: of a thousand attributes there are a dozen."""
+
+    def __missing__(self, spelled: str) -> Name:
+        name = self[spelled] = _name(spelled)
+        if name.namespace == XML_NAMESPACE:
+            raise MalformedEvidenceError("XML: a name of the prefix xml")
+        return name
+
+
 class _Builder:
     """Takes what expat finds and makes the tree; what a handler raises, `Parse` raises."""
 
@@ -152,7 +168,7 @@ class _Builder:
         parser.CharacterDataHandler = self._text
         parser.StartDoctypeDeclHandler = self._refuse_doctype
         self.parser = parser
-        self._names: dict[str, Name] = {}
+        self._names = _Names()
         self._stack = [_Open(name=_name("document"), declared=(), attributes=(), content=[])]
         self._declared: list[tuple[str, str]] = []
         self._elements = 0
@@ -176,21 +192,16 @@ class _Builder:
             raise MalformedEvidenceError("XML: too many elements, or too deep")
         if len(attributes) // 2 + len(self._declared) > MAX_ATTRIBUTES:
             raise MalformedEvidenceError(f"XML: more than {MAX_ATTRIBUTES} attributes")
-        names = [self._name(one) for one in attributes[::2]]
-        read = tuple(zip(names, attributes[1::2], strict=True))
-        if any(one.namespace == XML_NAMESPACE for one in names):
-            raise MalformedEvidenceError("XML: an attribute of the prefix xml")
+        names = map(self._names.__getitem__, attributes[::2])
         declared, self._declared = tuple(self._declared), []
         self._stack.append(
-            _Open(name=self._name(name), declared=declared, attributes=read, content=[])
+            _Open(
+                name=self._names[name],
+                declared=declared,
+                attributes=tuple(zip(names, attributes[1::2], strict=True)),
+                content=[],
+            )
         )
-
-    def _name(self, spelled: str) -> Name:
-        """Read a name once: a document of a thousand attributes has two dozen names."""
-        name = self._names.get(spelled)
-        if name is None:
-            name = self._names[spelled] = _name(spelled)
-        return name
 
     def _end(self, _spelled: str) -> None:
         done = self._stack.pop()
