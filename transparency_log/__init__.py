@@ -7,7 +7,7 @@ Reading a log, from the bytes up:
     witness_policy, proof, log_range        what is believed: a witnessed checkpoint, a logged entry
     dsse, statement, entry                  what an entry says, and whose word it is
     release, status, service                the three kinds of entries
-    scan, client                            the newest entry of a chain; fetching
+    scan, client, follow                    the newest entry of a chain; fetching; reading it all
 
 Keeping one: `add_checkpoint` (a witness's judgement) and `server`. Everything but `client` and
 `server` is pure. This package imports nothing of ours.

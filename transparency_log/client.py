@@ -52,9 +52,9 @@ class LogClient:
         size = witnessed.checkpoint.size
         found: list[bytes] = []
         for index in range(start // TILE_WIDTH, -(-size // TILE_WIDTH)):
-            found.extend(self._bundle(bundle_path(index, size)))
+            found.extend(self.bundle(index, size))
         entries = found[start % TILE_WIDTH :] if start < size else []
-        return verify_range(witnessed, start, entries, self._reader(size))
+        return verify_range(witnessed, start, entries, self.reader(size))
 
     def proof(self, witnessed: WitnessedCheckpoint, index: int, entry: bytes) -> bytes:
         """Make the proof file of an entry, with the entry in its extra line, and check it.
@@ -63,7 +63,7 @@ class LogClient:
             NotIncludedError: the log's tiles do not prove it.
         """
         checkpoint = witnessed.checkpoint
-        hashes = inclusion_proof(index, checkpoint.size, self._reader(checkpoint.size))
+        hashes = inclusion_proof(index, checkpoint.size, self.reader(checkpoint.size))
         verify_inclusion(
             index=index,
             size=checkpoint.size,
@@ -84,7 +84,7 @@ class LogClient:
             raise InconsistentError(f"the log shrank from {before.size} to {after.size}")
         if before.size == 0:
             return ()
-        proof = consistency_proof(before.size, after.size, self._reader(after.size))
+        proof = consistency_proof(before.size, after.size, self.reader(after.size))
         verify_consistency(
             old_size=before.size,
             old_root=before.root,
@@ -94,14 +94,20 @@ class LogClient:
         )
         return tuple(proof)
 
-    def _reader(self, size: int) -> HashReader:
+    def reader(self, size: int) -> HashReader:
+        """Read hashes of the tree of `size` from the log's tiles; each is the log's word."""
         return tile_reader(size, self._tile)
 
     def _tile(self, path: TilePath) -> bytes:
         return self._partial_or_full(path, TILE_WIDTH * HASH_SIZE)[: path.width * HASH_SIZE]
 
-    def _bundle(self, path: TilePath) -> list[bytes]:
-        """Fetch a bundle; of a full one that stands in, the first `width` entries."""
+    def bundle(self, index: int, size: int) -> list[bytes]:
+        """Fetch an entry bundle of the tree of `size`: the log's word until a root proves it.
+
+        Raises:
+            MalformedTileError: not a bundle of as many entries as it must have.
+        """
+        path = bundle_path(index, size)
         try:
             return parse_bundle(self._fetch(str(path), MAX_BUNDLE), path.width)
         except NotFoundError:
