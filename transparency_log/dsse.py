@@ -184,11 +184,16 @@ def parse_envelope(data: bytes) -> Envelope:
         raise MalformedEntryError(str(error)) from error
 
 
-def parse_strict_envelope(data: bytes, *, limit: int) -> Envelope:
+def parse_strict_envelope(data: bytes, *, limit: int, least: int = 1) -> Envelope:
     """Read an envelope as our log has it: exactly its members, standard base64, `keyid` a hint.
 
+    Args:
+        data: the envelope.
+        limit: most bytes accepted.
+        least: signatures it must have; 0 for one that is still to be signed.
+
     Raises:
-        MalformedEntryError: another spelling, no signature, or over a limit.
+        MalformedEntryError: another spelling, too few signatures, or over a limit.
     """
     try:
         members = parse_object(data, limit=limit, name="envelope")
@@ -203,8 +208,8 @@ def parse_strict_envelope(data: bytes, *, limit: int) -> Envelope:
         members.end()
     except StrictJSONError as error:
         raise MalformedEntryError(str(error)) from error
-    if not envelope.signatures:
-        raise MalformedEntryError("envelope.signatures: expected at least one")
+    if len(envelope.signatures) < least:
+        raise MalformedEntryError(f"envelope.signatures: expected at least {least}")
     return envelope
 
 

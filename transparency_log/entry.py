@@ -1,10 +1,11 @@
-"""Log entries: who signed what, checked before anybody reads it as a release, status or service.
+"""Log entries: who signed what, checked before anybody acts on what they say.
 
 docs/formats.md, 4. An entry is a DSSE envelope around an in-toto Statement with one subject. The
 argument of `verify_entry`:
 
 1. parse         envelope and statement have their one spelling; the predicate type says the kind
-2. authenticate  the threshold of keys that the policy lists for this kind has signed
+2. authenticate  the threshold of keys that the policy lists for this kind has signed; of a
+                 rotation, the keys of its role so far, and every new key as well
 3. read          the predicate, and that the subject is the one this predicate names
 
 No key serves two kinds, so step 2 alone decides whose word it is; `keyid` decides nothing. That the
@@ -14,7 +15,6 @@ entry is in a log is for `proof` and `client` to show.
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, fields
-from enum import Enum
 from typing import TypeVar, assert_never
 
 from transparency_log.dsse import Ed25519Key, Envelope, EnvelopeSigner, parse_strict_envelope
@@ -22,12 +22,40 @@ from transparency_log.dsse import sign as sign_envelope
 from transparency_log.dsse import verify as verify_envelope
 from transparency_log.errors import MalformedEntryError, NotSignedError, PolicyError
 from transparency_log.merkle import leaf_hash
-from transparency_log.release import RELEASE_TYPE, ReleaseStatement, parse_release
-from transparency_log.service import SERVICE_TYPE, ServiceStatement, parse_service
-from transparency_log.statement import PAYLOAD_TYPE, Statement, encode_statement, parse_statement
-from transparency_log.status import STATUS_TYPE, StatusStatement, parse_status
-from transparency_log.strict_json import StrictJSONError
+from transparency_log.payload import (
+    EntryKind,
+    EntryStatement,
+    encode_payload,
+    kind_of,
+    read_payload,
+)
+from transparency_log.release import ReleaseStatement
+from transparency_log.rotation import RotationStatement, public_keys
+from transparency_log.service import ServiceStatement
+from transparency_log.statement import PAYLOAD_TYPE, parse_statement
+from transparency_log.status import StatusStatement
 from transparency_log.tile import MAX_ENTRY
+
+__all__ = [
+    "EntryKind",
+    "EntrySigners",
+    "EntryStatement",
+    "Release",
+    "Rotation",
+    "Service",
+    "Signer",
+    "Status",
+    "UnverifiedEntry",
+    "VerifiedEntry",
+    "check_separate",
+    "parse_entry",
+    "sign_entry",
+    "verify_entry",
+    "verify_release",
+    "verify_rotation",
+    "verify_service",
+    "verify_status",
+]
 
 ED25519_KEY_SIZE = 32
 """Bytes of an entry signer's public key."""
@@ -40,14 +68,6 @@ Signer = EnvelopeSigner
 
 
 Kind = TypeVar("Kind", bound="VerifiedEntry")
-
-
-class EntryKind(Enum):
-    """Kinds of entries; the values are the predicate types."""
-
-    RELEASE = RELEASE_TYPE
-    STATUS = STATUS_TYPE
-    SERVICE = SERVICE_TYPE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,8 +127,13 @@ class Service(VerifiedEntry, ServiceStatement):
     """A service entry signed by its signers; made by `verify_service` alone."""
 
 
-EntryStatement = ReleaseStatement | StatusStatement | ServiceStatement
-"""What can be signed into an entry."""
+@dataclass(frozen=True, kw_only=True)
+class Rotation(VerifiedEntry, RotationStatement):
+    """A rotation signed by old and new keys; made by `verify_rotation` alone."""
+
+
+Verified = Release | Status | Service | Rotation
+"""What `verify_entry` gives."""
 
 
 def sign_entry(statement: EntryStatement, signers: Sequence[Signer]) -> bytes:
@@ -120,14 +145,7 @@ def sign_entry(statement: EntryStatement, signers: Sequence[Signer]) -> bytes:
     """
     if not signers or len({signer.public_key for signer in signers}) != len(signers):
         raise PolicyError("an entry needs signers, each once")
-    name, digest, kind = _subject(statement)
-    payload = encode_statement(
-        subject=name,
-        sha256=digest,
-        predicate_type=kind.value,
-        predicate=statement.predicate(),
-    )
-    _read(kind, parse_statement(payload))
+    payload = encode_payload(statement)
     entry = sign_envelope(payload, PAYLOAD_TYPE, signers).encode()
     parse_entry(entry)
     return entry
@@ -143,14 +161,11 @@ def parse_entry(data: bytes) -> UnverifiedEntry:
     if envelope.payload_type != PAYLOAD_TYPE:
         raise MalformedEntryError(f"envelope.payloadType: expected {PAYLOAD_TYPE}")
     statement = parse_statement(envelope.unverified_payload, limit=MAX_ENTRY)
-    try:
-        kind = EntryKind(statement.predicate_type)
-    except ValueError as error:
-        raise MalformedEntryError("statement.predicateType: no kind of entry we know") from error
+    kind = kind_of(statement)
     return UnverifiedEntry(kind=kind, envelope=envelope, leaf_hash=leaf_hash(data))
 
 
-def verify_entry(data: bytes, kind: EntryKind, keys: EntrySigners) -> Release | Status | Service:
+def verify_entry(data: bytes, kind: EntryKind, keys: EntrySigners) -> Verified:
     """Check an entry's signatures and read it; the numbers are those of the module text.
 
     Raises:
@@ -162,7 +177,9 @@ def verify_entry(data: bytes, kind: EntryKind, keys: EntrySigners) -> Release | 
         raise NotSignedError(f"entry kind: expected {kind.name}, found {unverified.kind.name}")
     trusted = [Ed25519Key(key) for key in keys.keys]
     payload = verify_envelope(unverified.envelope, trusted, threshold=keys.threshold)  # 2
-    statement = _read(kind, parse_statement(payload, limit=MAX_ENTRY))  # 3
+    statement = read_payload(payload)  # 3
+    if isinstance(statement, RotationStatement):
+        _require_new_keys(unverified.envelope, statement)
     digest = hashlib.sha256(payload).digest()
     return _verified(statement, unverified.leaf_hash, digest)
 
@@ -183,6 +200,11 @@ def verify_service(data: bytes, keys: EntrySigners) -> Service:
     return _typed(verify_entry(data, EntryKind.SERVICE, keys), Service)
 
 
+def verify_rotation(data: bytes, keys: EntrySigners) -> Rotation:
+    """See `verify_entry`; `keys` are those of the role so far, and every new key has signed too."""
+    return _typed(verify_entry(data, EntryKind.ROTATION, keys), Rotation)
+
+
 def check_separate(signers: Iterable[EntrySigners]) -> None:
     """Check that no key serves two kinds of entries.
 
@@ -194,56 +216,19 @@ def check_separate(signers: Iterable[EntrySigners]) -> None:
         raise PolicyError("one key signs two kinds of entries")
 
 
+def _require_new_keys(envelope: Envelope, rotation: RotationStatement) -> None:
+    """Check that whoever is to take over holds the keys: else a typing error could lock all out."""
+    new = public_keys(rotation.role, rotation.new.keys)
+    verify_envelope(envelope, [Ed25519Key(key) for key in new], threshold=len(new))
+
+
 def _typed(entry: VerifiedEntry, kind: type[Kind]) -> Kind:
     if not isinstance(entry, kind):
         raise NotSignedError(f"entry kind: expected {kind.__name__}")
     return entry
 
 
-def _read(kind: EntryKind, statement: Statement) -> EntryStatement:
-    """Read the predicate, and check that the one subject is the predicate's."""
-    if len(statement.subjects) != 1 or statement.predicate_type != kind.value:
-        raise MalformedEntryError("statement: expected one subject and the kind's predicate type")
-    found = statement.subjects[0]
-    try:
-        parsed = _predicate(kind, statement)
-    except StrictJSONError as error:
-        raise MalformedEntryError(str(error)) from error
-    name, digest, _ = _subject(parsed)
-    if (found.name, dict(found.digest)) != (name, {"sha256": digest.hex()}) or found.uri:
-        raise MalformedEntryError("statement.subject: not the subject of this predicate")
-    return parsed
-
-
-def _predicate(kind: EntryKind, statement: Statement) -> EntryStatement:
-    match kind:
-        case EntryKind.RELEASE:
-            return parse_release(statement.predicate)
-        case EntryKind.STATUS:
-            return parse_status(statement.predicate, log=statement.subjects[0].name)
-        case EntryKind.SERVICE:
-            return parse_service(statement.predicate)
-        case _:
-            assert_never(kind)
-
-
-def _subject(statement: EntryStatement) -> tuple[str, bytes, EntryKind]:
-    """Name the subject: a release's image; the SHA-256 of a log's or service's name."""
-    match statement:
-        case ReleaseStatement():
-            return statement.name, statement.image, EntryKind.RELEASE
-        case StatusStatement():
-            name, kind = statement.log, EntryKind.STATUS
-        case ServiceStatement():
-            name, kind = statement.service, EntryKind.SERVICE
-        case _:
-            assert_never(statement)
-    return name, hashlib.sha256(name.encode()).digest(), kind
-
-
-def _verified(
-    statement: EntryStatement, leaf: bytes, payload_digest: bytes
-) -> Release | Status | Service:
+def _verified(statement: EntryStatement, leaf: bytes, payload_digest: bytes) -> Verified:
     members = {one.name: getattr(statement, one.name) for one in fields(statement)}
     match statement:
         case ReleaseStatement():
@@ -252,5 +237,7 @@ def _verified(
             return Status(leaf_hash=leaf, payload_digest=payload_digest, **members)
         case ServiceStatement():
             return Service(leaf_hash=leaf, payload_digest=payload_digest, **members)
+        case RotationStatement():
+            return Rotation(leaf_hash=leaf, payload_digest=payload_digest, **members)
         case _:
             assert_never(statement)
