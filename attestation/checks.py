@@ -11,6 +11,7 @@ FAIL refuses.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import lru_cache
 from typing import TypeVar
 
 from attestation.errors import AppraisalError, MalformedEvidenceError, UnjudgedError, plain
@@ -85,6 +86,15 @@ OF_A_QUOTE = (
 )
 """The checks that a quote with its endorsements can show, without sections, release and log."""
 
+OF_A_DEVICE = ("6.authentic", "6.measurements")
+"""The checks that one device's report can show, with its chain, RIMs and OCSP answers."""
+
+OF_A_RIM = ("6.measurements",)
+"""The check that a RIM by itself can show, as far as it is about the RIM."""
+
+OF_A_TPM = ("2.signature", "2.chain", "2.identity")
+"""The checks that a TPM's quote can show, with the certificates of its AK, without hardware."""
+
 NOT_OF_A_BUNDLE = frozenset({"1.leaf", "5.clock", "5.consistency", "7.status", "7.fresh"})
 """The checks that a bundle alone cannot show: they need the log or the directory."""
 
@@ -145,11 +155,19 @@ class Check:
     @property
     def refuses(self) -> bool:
         """Say whether this outcome alone refuses."""
+        if self.outcome is Outcome.PASS:
+            return False
         if self.outcome is Outcome.FAIL:
             return self.required or self.id not in MAY_BE_OPTIONAL
         if self.outcome is Outcome.INFO:
             return self.id not in TOLD
-        return self.outcome is Outcome.SKIP and self.required
+        return self.required  # a SKIP
+
+
+@lru_cache(maxsize=len(CHECKS))
+def _passed(check_id: str) -> Check:
+    """Give a check that passed: there is nothing to say about it but its name."""
+    return Check(id=check_id, outcome=Outcome.PASS)
 
 
 class Checks:
@@ -196,7 +214,7 @@ class Checks:
         except MalformedEvidenceError as error:
             self.fail(check_id, expected=None, actual=str(error))
         else:
-            self._record(Check(id=check_id, outcome=Outcome.PASS))
+            self._record(_passed(check_id))
             return value
         return None
 
@@ -257,7 +275,7 @@ class Checks:
     def _record(self, check: Check) -> None:
         if check.id not in CHECKS or check.id in self._done:
             raise ValueError(f"{check.id}: not a check of the table, or run twice")
-        if check.id in self._optional:
+        if check.required and check.id in self._optional:
             check = replace(check, required=False)
         self._done[check.id] = check
 
