@@ -41,7 +41,7 @@ from attestation.sev_snp.endorsements import (
 from attestation.sev_snp.evidence import Policy, Report, check_signature
 from attestation.sev_snp.explain import explain
 from attestation.sev_snp.guest import faults
-from attestation.sev_snp.product import components_of, product_of, read_tcb, tcb_version
+from attestation.sev_snp.product import components_of, product_of, read_tcb
 
 __all__ = ["authenticate", "check_tcb_order", "explain", "replay", "report_data"]
 
@@ -197,8 +197,8 @@ def _tcb(report: Report, components: Mapping[str, int]) -> dict[str, int]:
     lets it into the guest through, and update before it asks for a report; and after that it may go
     back as far as the version it has committed, under the running guest.
     """
-    versions = [
-        tcb_version(raw, components)
-        for raw in (report.reported_tcb, report.committed_tcb, report.launch_tcb)
-    ]
-    return {name: min(version[name] for version in versions) for name in components}
+    reported, committed, launch = report.reported_tcb, report.committed_tcb, report.launch_tcb
+    return {
+        name: min(reported[byte], committed[byte], launch[byte])
+        for name, byte in components.items()
+    }

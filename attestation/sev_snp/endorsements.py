@@ -75,6 +75,15 @@ STRUCT_VERSIONS: Mapping[Product, int] = MappingProxyType(
 KINDS: Mapping[str, str] = MappingProxyType({"SEV-VCEK": "VCEK", "SEV-VLEK": "VLEK"})
 """Common name of a leaf to the kind of key it holds, as a report names it."""
 
+ROLES: Mapping[tuple[str, ...], Product] = MappingProxyType(
+    {
+        (leaf, f"{signer}-{line}", f"ARK-{line}"): line
+        for leaf, signer in (("SEV-VCEK", "SEV"), ("SEV-VLEK", "SEV-VLEK"))
+        for line in Product
+    }
+)
+"""Common names of a chain, leaf first, to the product line whose chain it is."""
+
 CHIP_ID_SIZE = 64
 """Bytes of a hardware id before Turin."""
 
@@ -136,9 +145,10 @@ def leaf_tcb(leaf: Certificate) -> LeafTcb:
     """
     components, reserved = {}, []
     for oid, value in leaf.extensions.items():
-        if not oid.dotted_string.startswith(SPL_ARC):
+        name = oid.dotted_string
+        if not name.startswith(SPL_ARC):
             continue
-        number = oid.dotted_string.removeprefix(SPL_ARC)
+        number = name.removeprefix(SPL_ARC)
         level = der.integer(der.whole(value, der.INTEGER))
         if not 0 <= level <= MAX_SPL:
             raise MalformedEvidenceError("leaf certificate: a patch level is not one byte")
@@ -173,18 +183,15 @@ def check_roles(chain: Sequence[Certificate]) -> Product:
     Raises:
         AppraisalError: other names, or another number of certificates.
     """
-    names = [certificate.name for certificate in chain]
-    for product in Product:
-        if names in (
-            ["SEV-VCEK", f"SEV-{product}", f"ARK-{product}"],
-            ["SEV-VLEK", f"SEV-VLEK-{product}", f"ARK-{product}"],
-        ):
-            return product
-    raise AppraisalError(
-        "roles",
-        expected="SEV-VCEK < SEV-P < ARK-P or SEV-VLEK < SEV-VLEK-P < ARK-P, P a product line",
-        actual=" < ".join(names),
-    )
+    names = tuple(certificate.name for certificate in chain)
+    product = ROLES.get(names)
+    if product is None:
+        raise AppraisalError(
+            "roles",
+            expected="SEV-VCEK < SEV-P < ARK-P or SEV-VLEK < SEV-VLEK-P < ARK-P, P a product line",
+            actual=" < ".join(names),
+        )
+    return product
 
 
 def check_product(report: Report, chain: Sequence[Certificate]) -> None:

@@ -9,7 +9,6 @@ the fields must say is for `attestation.sev_snp.authenticate`.
 """
 
 import struct
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -35,6 +34,10 @@ NEVER = VERSIONS[-1] + 1
 
 ECDSA_P384_SHA384 = 1
 """The one signature algorithm there is; 0 says the report is not signed."""
+
+
+ECDSA_SHA384 = ec.ECDSA(hashes.SHA384())
+"""The same, for the library."""
 
 
 class Field(NamedTuple):
@@ -151,9 +154,8 @@ SIGNING_KEYS = MappingProxyType({0: "VCEK", 1: "VLEK", 7: "NONE"})
 """Number of the signing key to its name; bits 4:2 of `signer_info`."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Report:
-    """The fields of a report, under the names of AMD 56860; numbers are unsigned.
+class Report(NamedTuple):
+    """The fields of a report, in the order and under the names of AMD 56860; numbers are unsigned.
 
     Attributes:
         signature_r: of ECDSA P-384 over `signed_bytes()`; 48 bytes, little endian.
@@ -213,7 +215,7 @@ class Report:
                 raise MalformedEvidenceError(
                     f"report: {name} at {where.start:#05x} is not zero in version {version}"
                 )
-        return cls(**dict(zip(NAMES, values, strict=True)))
+        return cls._make(values)
 
     @property
     def signing_key(self) -> str:
@@ -223,7 +225,7 @@ class Report:
 
     def encode(self) -> bytes:
         """Write the report."""
-        return LAYOUT.pack(*(getattr(self, name) for name in NAMES))
+        return LAYOUT.pack(*self)
 
     def signed_bytes(self) -> bytes:
         """Give the bytes that the signature covers.
@@ -250,7 +252,7 @@ def check_signature(report: Report, key: CertificatePublicKeyTypes, *, signer: s
     r = int.from_bytes(report.signature_r, "little")
     s = int.from_bytes(report.signature_s, "little")
     try:
-        key.verify(encode_dss_signature(r, s), report.signed_bytes(), ec.ECDSA(hashes.SHA384()))
+        key.verify(encode_dss_signature(r, s), report.signed_bytes(), ECDSA_SHA384)
     except InvalidSignature as error:
         raise AppraisalError(
             "signature", expected=f"signed by {signer}", actual="the signature does not verify"

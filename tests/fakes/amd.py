@@ -242,7 +242,7 @@ class Amd:
             signature_r=bytes(48),
             signature_s=bytes(48),
         )
-        return replace(fitting, **changes)
+        return fitting._replace(**changes)
 
     def report(
         self,

@@ -1,7 +1,6 @@
 """Reports through a mounted kernel, signed by the throw-away AMD, are what the verifier accepts."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,7 +65,7 @@ def test_refuses_what_is_no_report(tmp_path: Path):
 def parts(leaf: Leaf, **changes) -> tuple[Report, bytes]:
     names = ("vlek" if leaf.signing_key else "vcek", "ask", "ark")
     table = certificate_table(dict(zip(names, leaf.chain, strict=True)))
-    return replace(Amd("Genoa").fields(leaf), **changes), table
+    return Amd("Genoa").fields(leaf)._replace(**changes), table
 
 
 def answer(auxblob: bytes) -> TsmReport:
