@@ -2,8 +2,10 @@
 
 A chain comes complete and in order, leaf first, root last, so there is no path to search for:
 `check_path` judges exactly the one given. The root counts because of the digests of its public key
-and certificate, which an anchor pins; that its own fields are authentic is what its self-signature
-shows. How certificates are read is in `attestation.x509`; revocation in `attestation.endorsements`.
+and certificate, which an anchor pins. Where only the key is pinned, that the root's own fields are
+authentic is what its self-signature shows; where the certificate is, its digest shows that, byte by
+byte, and the self-signature would say nothing more (RFC 5280, 6.1, does not ask for it either).
+How certificates are read is in `attestation.x509`; revocation in `attestation.endorsements`.
 """
 
 from collections.abc import Sequence
@@ -72,7 +74,9 @@ class Anchor:
     def is_certificate(self, certificate: Certificate) -> bool:
         """Say whether this is the pinned root."""
         pinned = self.certificate_sha256
-        return certificate.spki_sha256 == self.spki_sha256 and pinned in (None, certificate.sha256)
+        if certificate.spki_sha256 != self.spki_sha256:
+            return False
+        return pinned is None or pinned == certificate.sha256
 
 
 def check_path(
@@ -93,12 +97,13 @@ def check_path(
     Raises:
         AppraisalError: the first thing that does not hold, and at which certificate.
     """
-    _check_root(chain[-1], anchors)
+    anchor, root = _anchor_of(chain[-1], anchors), len(chain) - 1
+    understood |= UNDERSTOOD
     for depth, certificate in enumerate(chain):
         _check_validity(certificate, now)
-        _check_extensions(certificate, UNDERSTOOD | understood)
-        issuer = chain[min(depth + 1, len(chain) - 1)]
-        check_issued(certificate, issuer)
+        _check_extensions(certificate, understood)
+        if depth < root or anchor.certificate_sha256 is None:
+            check_issued(certificate, chain[min(depth + 1, root)])
         if depth == 0 and len(chain) > 1:
             _check_leaf(certificate)
         else:
@@ -110,14 +115,17 @@ def expiry(chain: Sequence[Certificate]) -> int:
     return min(certificate.not_after for certificate in chain)
 
 
-def _check_root(root: Certificate, anchors: Sequence[Anchor]) -> None:
-    if not any(anchor.is_certificate(root) for anchor in anchors):
-        pinned = ", ".join(anchor.name or anchor.spki_sha256.hex() for anchor in anchors)
-        raise AppraisalError(
-            "root",
-            expected=f"a pinned root: {pinned or 'none is pinned'}",
-            actual=f"{root.name or 'a root'} with key {root.spki_sha256.hex()}",
-        )
+def _anchor_of(root: Certificate, anchors: Sequence[Anchor]) -> Anchor:
+    """Give the anchor that pins a root."""
+    for anchor in anchors:
+        if anchor.is_certificate(root):
+            return anchor
+    pinned = ", ".join(anchor.name or anchor.spki_sha256.hex() for anchor in anchors)
+    raise AppraisalError(
+        "root",
+        expected=f"a pinned root: {pinned or 'none is pinned'}",
+        actual=f"{root.name or 'a root'} with key {root.spki_sha256.hex()}",
+    )
 
 
 def _check_validity(certificate: Certificate, now: int) -> None:
@@ -167,7 +175,9 @@ def _verify_issued(certificate: Certificate, issuer: Certificate) -> None:
     Sixteen bundles of a shard share their vendor's certificates; a signature that verified once
     verifies again. Validity, revocation and constraints are judged anew every time.
     """
-    if certificate.issuer != issuer.subject:
+    # Names are compared as spelled, like the library does: an issuer must repeat the subject it
+    # names (RFC 5280, 4.1.2.6), and no known vendor spells one name in two ways.
+    if certificate.issuer_der != issuer.subject_der:
         raise LookupError
     key, parsed = issuer.public_key, certificate.parsed
     algorithm, hashed = parsed.signature_algorithm_parameters, parsed.signature_hash_algorithm

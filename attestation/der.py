@@ -6,7 +6,7 @@ caller asks for. Lengths are definite and minimal, integers too; everything else
     30 03 02 01 07    SEQUENCE of 3 bytes: INTEGER of 1 byte: 7
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from attestation.errors import MalformedEvidenceError
 
@@ -33,8 +33,7 @@ MAX_ARC = 2**32 - 1
 """Highest arc of an object identifier."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Element:
+class Element(NamedTuple):
     """One element of a text of DER.
 
     Attributes:
@@ -61,13 +60,7 @@ def read(data: bytes, offset: int = 0) -> Element:
     Raises:
         MalformedEvidenceError: none does, or its length is not DER.
     """
-    if len(data) - offset < 2 or data[offset] & 0x1F == 0x1F:
-        raise MalformedEvidenceError("DER: cut, or a tag of several bytes")
-    size, first = _length(data, offset + 1)
-    if size > len(data) - first:
-        raise MalformedEvidenceError("DER: an element is cut")
-    end = first + size
-    return Element(tag=data[offset], start=offset, end=end, content=data[first:end])
+    return _read(data, offset, origin=0)
 
 
 def whole(data: bytes, tag: int) -> Element:
@@ -89,13 +82,14 @@ def children(element: Element) -> tuple[Element, ...]:
         MalformedEvidenceError: too many, or one that does not parse.
     """
     found: list[Element] = []
+    content, origin = element.content, element.offset
     at = 0
-    while at < len(element.content):
+    while at < len(content):
         if len(found) == MAX_CHILDREN:
             raise MalformedEvidenceError(f"DER: more than {MAX_CHILDREN} elements in one")
-        child = read(element.content, at)
-        at = child.end
-        found.append(_moved(child, element.offset))
+        child = _read(content, at, origin=origin)
+        at = child.end - origin
+        found.append(child)
     return tuple(found)
 
 
@@ -136,24 +130,25 @@ def oid(element: Element) -> str:
     return ".".join(str(one) for one in (first, arcs[0] - 40 * first, *arcs[1:]))
 
 
+def _read(data: bytes, at: int, *, origin: int) -> Element:
+    """Read the element at `at`; its offsets count from where `data` begins at `origin`."""
+    if len(data) - at < 2 or data[at] & 0x1F == 0x1F:
+        raise MalformedEvidenceError("DER: cut, or a tag of several bytes")
+    size, first = data[at + 1], at + 2
+    if size >= 0x80:
+        size, first = _length(data, at + 1)
+    if size > len(data) - first:
+        raise MalformedEvidenceError("DER: an element is cut")
+    end = first + size
+    return Element(tag=data[at], start=origin + at, end=origin + end, content=data[first:end])
+
+
 def _length(data: bytes, at: int) -> tuple[int, int]:
-    """Give the length that begins at `at`, and the offset after it."""
-    first = data[at]
-    if first < 0x80:
-        return first, at + 1
-    count = first & 0x7F
+    """Give the length in several octets that begins at `at`, and the offset after it."""
+    count = data[at] & 0x7F
     octets = data[at + 1 : at + 1 + count]
     size = int.from_bytes(octets, "big")
     canonical = 1 <= count <= 4 and len(octets) == count and octets[0] and size >= 0x80
     if not canonical or size > MAX_LENGTH:
         raise MalformedEvidenceError("DER: a length is indefinite, not minimal or too large")
     return size, at + 1 + count
-
-
-def _moved(element: Element, by: int) -> Element:
-    return Element(
-        tag=element.tag,
-        start=element.start + by,
-        end=element.end + by,
-        content=element.content,
-    )

@@ -16,6 +16,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ExtensionOID
 
+from attestation import der
 from attestation.certificates import HASHES, Certificate
 from attestation.checks import Checks
 from attestation.claims import Context
@@ -43,6 +44,7 @@ class Crl:
     """A parsed revocation list; unsigned paper until its issuer is found. Equal by every byte.
 
     Attributes:
+        issuer_der: distinguished name of who is said to have signed it, as it is spelled.
         number: CRL number; the newer list has the higher.
         this_update: when it was made, Unix seconds.
         next_update: when the next one is due at the latest.
@@ -50,7 +52,7 @@ class Crl:
     """
 
     der: bytes = field(repr=False)
-    issuer: x509.Name
+    issuer_der: bytes = field(repr=False)
     number: int
     this_update: int
     next_update: int
@@ -257,7 +259,7 @@ def _crl(der: bytes, loaded: x509.CertificateRevocationList) -> Crl:
         raise MalformedEvidenceError("CRL: its number is out of range")
     return Crl(
         der=der,
-        issuer=loaded.issuer,
+        issuer_der=_issuer(der),
         number=number,
         this_update=seconds(loaded.last_update_utc),
         next_update=seconds(loaded.next_update_utc),
@@ -265,6 +267,14 @@ def _crl(der: bytes, loaded: x509.CertificateRevocationList) -> Crl:
         serials=_serials(loaded),
         parsed=loaded,
     )
+
+
+def _issuer(crl: bytes) -> bytes:
+    """Cut the issuer's name out of a list: behind the version, if there is one, and algorithm."""
+    signed, *_ = der.children(der.whole(crl, der.SEQUENCE))
+    parts = der.children(signed)
+    issuer = parts[1 + (parts[0].tag == der.INTEGER)]
+    return crl[issuer.start : issuer.end]
 
 
 def _serials(loaded: x509.CertificateRevocationList) -> frozenset[int]:
@@ -275,9 +285,9 @@ def _serials(loaded: x509.CertificateRevocationList) -> frozenset[int]:
 
 
 def _parsed(ders: Iterable[bytes]) -> Iterable[Crl]:
-    for der in ders:
+    for one in ders:
         try:
-            yield _parse(der)
+            yield _parse(one)
         except MalformedEvidenceError:
             continue
 
@@ -290,7 +300,7 @@ def _parse(der: bytes) -> Crl:
 @lru_cache(maxsize=KEPT_CRLS)
 def _is_signed(crl: Crl, issuer: Certificate) -> bool:
     """Check a list's issuer and signature. Remembered by every byte of both."""
-    if crl.issuer != issuer.subject:
+    if crl.issuer_der != issuer.subject_der:
         return False
     try:
         return crl.parsed.is_signature_valid(issuer.public_key)  # type: ignore[arg-type]

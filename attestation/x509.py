@@ -13,9 +13,10 @@ import datetime
 import hashlib
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple, TypeVar
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -46,11 +47,13 @@ KEPT_CHAINS = 64
 KEPT_CERTIFICATES = 256
 """Parsed certificates remembered: leaves of some shards, and what stands above them."""
 
-KEY_INDEX = 5
-"""Place of the public key in what is signed, after serial number, algorithm, names, validity."""
+ISSUER_INDEX, SUBJECT_INDEX, KEY_INDEX = 2, 4, 5
+"""Places in what is signed, counted from the serial number; RFC 5280, 4.1."""
 
 VERSION_TAG = 0xA0
 """Tag of the version, which comes before the serial number where it is not 1."""
+
+Value = TypeVar("Value")
 
 _PEM = re.compile(
     rb"[\r\n]*-----BEGIN CERTIFICATE-----\r?\n"
@@ -69,7 +72,8 @@ class Certificate:
         signature: over `tbs`, by the issuer.
         signature_hash: name of the hash it is signed with; empty for algorithms without one.
         subject: distinguished name.
-        issuer: distinguished name of who is said to have signed it.
+        subject_der: the same, as it is spelled.
+        issuer_der: distinguished name of who is said to have signed it, as it is spelled.
         name: the subject's common name, for texts; empty if there is not exactly one.
         serial: may be zero or negative.
         not_before: first second of its validity, Unix.
@@ -89,7 +93,8 @@ class Certificate:
     signature: bytes = field(repr=False)
     signature_hash: str
     subject: x509.Name
-    issuer: x509.Name
+    subject_der: bytes = field(repr=False)
+    issuer_der: bytes = field(repr=False)
     name: str
     serial: int
     not_before: int
@@ -110,6 +115,15 @@ class Certificate:
         return hash(self.der)
 
     @property
+    def issuer(self) -> x509.Name:
+        """Read the name of the issuer, which is only shown: `issuer_der` is what counts.
+
+        Raises:
+            MalformedEvidenceError: it does not parse.
+        """
+        return _reading(lambda: self.parsed.issuer)
+
+    @property
     def sha256(self) -> bytes:
         """Give the digest that names the certificate."""
         return hashlib.sha256(self.der).digest()
@@ -122,15 +136,8 @@ class Certificate:
             MalformedEvidenceError: not one, or with fields of no known form.
         """
         cut = _cut(data)
-        try:
-            # The library warns of names it finds too long, as some makers of TPMs give them, and
-            # of a serial number in an extension, which nothing here rests on.
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", message="Attribute's length")
-                warnings.filterwarnings("ignore", message="Parsed a serial number")
-                return _certificate(data, cut, x509.load_der_x509_certificate(_positive(data, cut)))
-        except X509_ERRORS as error:
-            raise MalformedEvidenceError("chain: a certificate does not parse") from error
+        read = _positive(data, cut)
+        return _reading(lambda: _certificate(data, cut, x509.load_der_x509_certificate(read)))
 
 
 @lru_cache(maxsize=KEPT_CHAINS)
@@ -212,24 +219,37 @@ def common_name(name: x509.Name) -> str:
     return str(found[0].value) if len(found) == 1 else ""
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Cut:
+class _Cut(NamedTuple):
     """Where the parts of a certificate lie."""
 
     tbs: der.Element
     serial: der.Element
+    issuer: der.Element
+    subject: der.Element
     key: der.Element
     signature: bytes
+
+
+def _reading(read: Callable[[], Value]) -> Value:
+    """Have the library read; raise what it raises for bad bytes as our own error."""
+    try:
+        # The library warns of names it finds too long, as some makers of TPMs give them, and of a
+        # serial number in an extension, which nothing here rests on.
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Attribute's length|Parsed a serial number")
+            return read()
+    except X509_ERRORS as error:
+        raise MalformedEvidenceError("chain: a certificate does not parse") from error
 
 
 def _unarmored(text: bytes) -> bytes:
     """Read base64 in lines; one spelling only, so that no byte of a chain is free to change."""
     packed = text.replace(b"\r\n", b"").replace(b"\n", b"")
     try:
-        data = base64.b64decode(packed, validate=True)
+        data = binascii.a2b_base64(packed)
     except binascii.Error as error:
         raise MalformedEvidenceError("chain: not base64") from error
-    if base64.b64encode(data) != packed:
+    if binascii.b2a_base64(data, newline=False) != packed:
         raise MalformedEvidenceError("chain: not canonical base64")
     return data
 
@@ -246,8 +266,14 @@ def _cut(data: bytes) -> _Cut:
         raise MalformedEvidenceError("chain: a certificate names two signature algorithms")
     if signature.content[:1] != b"\0":
         raise MalformedEvidenceError("chain: a signature is not whole bytes")
-    key = inside[KEY_INDEX]
-    return _Cut(tbs=tbs, serial=inside[0], key=key, signature=signature.content[1:])
+    return _Cut(
+        tbs=tbs,
+        serial=inside[0],
+        issuer=inside[ISSUER_INDEX],
+        subject=inside[SUBJECT_INDEX],
+        key=inside[KEY_INDEX],
+        signature=signature.content[1:],
+    )
 
 
 def _positive(data: bytes, cut: _Cut) -> bytes:
@@ -275,7 +301,8 @@ def _certificate(data: bytes, cut: _Cut, loaded: x509.Certificate) -> Certificat
         signature=cut.signature,
         signature_hash=signature_hash(loaded),
         subject=loaded.subject,
-        issuer=loaded.issuer,
+        subject_der=data[cut.subject.start : cut.subject.end],
+        issuer_der=data[cut.issuer.start : cut.issuer.end],
         name=common_name(loaded.subject),
         serial=der.integer(cut.serial),
         not_before=seconds(loaded.not_valid_before_utc),

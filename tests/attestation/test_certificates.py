@@ -9,6 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.name import _ASN1Type
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -169,6 +170,41 @@ def test_refuses_a_weak_hash():
 def test_a_pin_names_a_key_and_not_a_certificate():
     renewed = issue("root", ROOT.key, by=None, validity=LONG, is_ca=True)
     judge(chain(spliced(LEAF, CA, renewed)))
+
+
+def unsigned_root() -> bytes:
+    """The root with the last byte of its self-signature changed."""
+    der = ROOT.certificate.public_bytes(Encoding.DER)
+    return der[:-1] + bytes([der[-1] ^ 1])
+
+
+def test_a_root_of_which_only_the_key_is_pinned_signs_itself():
+    with pytest.raises(AppraisalError, match="root signed by root, found its signature does not"):
+        judge(parse_chain(pem([LEAF.certificate, CA.certificate]) + armored(unsigned_root())))
+
+
+def test_a_root_that_is_pinned_whole_needs_no_signature():
+    certificates = parse_chain(pem([LEAF.certificate, CA.certificate]) + armored(unsigned_root()))
+    judge(certificates, anchors=[pin(certificate=certificates[-1].sha256)])
+    with pytest.raises(AppraisalError, match="pinned root"):
+        judge(chain(), anchors=[pin(certificate=certificates[-1].sha256)])
+
+
+def test_refuses_an_issuer_in_another_spelling():
+    name = x509.NameAttribute(x509.NameOID.COMMON_NAME, "ca", _ASN1Type.PrintableString)
+    assert x509.Name([name]) == CA.certificate.subject
+    respelled = (
+        x509.CertificateBuilder()
+        .subject_name(LEAF.certificate.subject)
+        .issuer_name(x509.Name([name]))
+        .public_key(LEAF.key.public_key())
+        .serial_number(5)
+        .not_valid_before(datetime.fromtimestamp(LONG.not_before, UTC))
+        .not_valid_after(datetime.fromtimestamp(LONG.not_after, UTC))
+        .sign(CA.key, hashes.SHA384())
+    )
+    with pytest.raises(AppraisalError, match="another issuer is named"):
+        judge(parse_chain(pem([respelled, CA.certificate, ROOT.certificate])))
 
 
 @pytest.mark.parametrize("data", [b"", b"-----BEGIN", pem([LEAF.certificate] * 9), bytes(70000)])
