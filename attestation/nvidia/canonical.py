@@ -68,7 +68,8 @@ def _write(parts: list[str], element: Element, scope: Mapping[str, str], declare
     name = element.name.qualified
     parts.append(f"<{name}{declared}")
     for one, value in sorted(element.attributes, key=_order):
-        parts.append(_attribute(one.qualified, value))
+        # Letters and digits are written as they are, and nearly every value is nothing else.
+        parts.append(f' {one.qualified}="{value if value.isalnum() else value.translate(VALUE)}"')
     parts.append(">")
     for part in element.content:
         if isinstance(part, str):
@@ -82,17 +83,11 @@ def _write(parts: list[str], element: Element, scope: Mapping[str, str], declare
 def _declarations(scope: Mapping[str, str], written: Mapping[str, str]) -> str:
     """Write what is in scope, but for what the nearest element around it has in scope already."""
     return "".join(
-        _attribute(f"xmlns:{prefix}" if prefix else "xmlns", namespace)
+        f' {f"xmlns:{prefix}" if prefix else "xmlns"}="{namespace.translate(VALUE)}"'
         for prefix, namespace in sorted(scope.items())
         if written.get(prefix, "") != namespace
     )
 
 
 def _order(attribute: tuple[Name, str]) -> tuple[str, str]:
-    name, _value = attribute
-    return name.expanded
-
-
-def _attribute(name: str, value: str) -> str:
-    # Letters and digits are written as they are, and nearly every value is nothing else.
-    return f' {name}="{value if value.isalnum() else value.translate(VALUE)}"'
+    return attribute[0].expanded

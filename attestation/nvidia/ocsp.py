@@ -173,11 +173,11 @@ def check_status(pairs: Sequence[Pair], ders: Iterable[bytes], context: Context)
         raise UnjudgedError(f"there is no OCSP answer about {' or about '.join(missing)}")
     for answer in answers.values():
         _check_current(answer, context)
-    check_floors(marks(answers), context)
-    age = context.policy.ages.ocsp
+    found, age = marks(answers), context.policy.ages.ocsp
+    check_floors(found, context)
     return Standing(
         expires=min(min(one.next_update, one.this_update + age) for one in answers.values()),
-        marks=marks(answers),
+        marks=found,
     )
 
 

@@ -38,6 +38,11 @@ MAX_INDEX = 254
 MAX_ALTERNATIVES = 32
 """Values that one measurement may have; the most known is 4."""
 
+NAMES = {
+    count: {f"Hash{number}" for number in range(count)} for count in range(MAX_ALTERNATIVES + 1)
+}
+"""Names of the values of a measurement, by how many it has."""
+
 INDEX = re.compile("0|[1-9][0-9]{0,2}", re.ASCII)
 
 ACTIVE = {"True": True, "true": True, "False": False, "false": False}
@@ -216,11 +221,10 @@ def _measurement(resource: Element) -> Measurement:
 def _values(resource: Element) -> frozenset[bytes]:
     """Read `Hash0`, `Hash1` and so on: as many as `alternatives` says, and no other."""
     found = {name.local: value for name, value in resource.attributes if name.namespace == SHA384}
-    count = _attribute(resource, "alternatives")
-    names = {f"Hash{number}" for number in range(len(found))}
-    if count != str(len(found)) or len(found) > MAX_ALTERNATIVES or set(found) != names:
+    count = len(found)
+    if _attribute(resource, "alternatives") != str(count) or found.keys() != NAMES.get(count):
         raise MalformedEvidenceError("RIM: a measurement has not the values that it counts")
-    return frozenset(_value(value) for value in found.values())
+    return frozenset([_value(value) for value in found.values()])
 
 
 def _value(text: str) -> bytes:

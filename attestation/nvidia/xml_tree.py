@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 from xml.parsers import expat
 
 from attestation.errors import MalformedEvidenceError
@@ -126,8 +127,7 @@ def parse_xml(data: bytes) -> Element:
     return builder.root()
 
 
-@dataclass(kw_only=True)
-class _Open:
+class _Open(NamedTuple):
     """An element whose end has not been read."""
 
     name: Name
@@ -169,7 +169,7 @@ class _Builder:
         parser.StartDoctypeDeclHandler = self._refuse_doctype
         self.parser = parser
         self._names = _Names()
-        self._stack = [_Open(name=_name("document"), declared=(), attributes=(), content=[])]
+        self._stack = [_Open(_name("document"), (), (), [])]
         self._declared: list[tuple[str, str]] = []
         self._elements = 0
 
@@ -193,15 +193,10 @@ class _Builder:
         if len(attributes) // 2 + len(self._declared) > MAX_ATTRIBUTES:
             raise MalformedEvidenceError(f"XML: more than {MAX_ATTRIBUTES} attributes")
         names = map(self._names.__getitem__, attributes[::2])
-        declared, self._declared = tuple(self._declared), []
-        self._stack.append(
-            _Open(
-                name=self._names[name],
-                declared=declared,
-                attributes=tuple(zip(names, attributes[1::2], strict=True)),
-                content=[],
-            )
-        )
+        read = tuple(zip(names, attributes[1::2], strict=True))
+        declared = tuple(self._declared)
+        self._declared.clear()
+        self._stack.append(_Open(self._names[name], declared, read, []))
 
     def _end(self, _spelled: str) -> None:
         done = self._stack.pop()
