@@ -7,7 +7,7 @@ measured as its RIM says. How a report is read is for the family of the device; 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from attestation.checks import Checks, given, readable
+from attestation.checks import OF_A_DEVICE, Checks, Value, given, readable
 from attestation.claims import Context, DeviceAppraisal, DeviceClaims, DeviceFamily
 from attestation.errors import AppraisalError
 from attestation.evidence import DeviceEvidence
@@ -67,6 +67,33 @@ def appraise_devices(
         lambda: _appraise(devices, given(claims, "device report"), context),
     )
     return _appraisal(authentic or (), rims or ())
+
+
+def appraise_one(device: DeviceEvidence, *, context: Context, checks: Checks) -> DevicesAppraisal:
+    """Judge one device by itself, recording `OF_A_DEVICE`.
+
+    Whose machine it is in, when it was asked and which others belong to it are left aside.
+    """
+    if not device.certificates:
+        for name in OF_A_DEVICE:
+            checks.skip(name, "there is no certificate chain to judge by")
+        return DevicesAppraisal()
+    family = _family(device)
+    authentic = checks.run("6.authentic", lambda: family.authenticate_device(device, context))
+    rims = checks.run(
+        "6.measurements",
+        lambda: family.appraise_measurements(device, family.read_device(device), context),
+    )
+    return _appraisal(_some(authentic), _some(rims))
+
+
+def appraise_rim(data: bytes, *, context: Context, checks: Checks) -> int | None:
+    """Judge a RIM by itself, recording `OF_A_RIM`; give until when it holds."""
+    return checks.run("6.measurements", lambda: nvidia.authenticate_rim(data, context))
+
+
+def _some(value: Value | None) -> tuple[Value, ...]:
+    return () if value is None else (value,)
 
 
 def _record_absence(checks: Checks) -> None:

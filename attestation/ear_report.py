@@ -66,6 +66,9 @@ word (6.mode), so nothing is said of their configuration, nor that their memory 
 DEVICES = frozenset({"6.authentic", "6.nonce", "6.measurements"})
 """Checks of the devices a release names."""
 
+OF_DEVICES = frozenset({Scope.DEVICE, Scope.RIM})
+"""Scopes that say nothing of a guest."""
+
 AFFIRMED = {"executables": 3}
 """Numbers of what is affirmed, where it is not 2: what a machine started is known, not what it has
 loaded since.
@@ -99,7 +102,7 @@ def from_report(
     Raises:
         ValueError: a nonce of fewer than 8 or more than 64 bytes.
     """
-    submods = {"cpu": _appraisal(report, CPU)}
+    submods = {} if report.scope in OF_DEVICES else {"cpu": _appraisal(report, CPU)}
     if _has_devices(report):
         submods["gpu"] = _appraisal(report, GPU)
     expires = issued + lifetime

@@ -11,7 +11,10 @@ from enum import StrEnum
 from attestation.checks import (
     CHECKS,
     NOT_OF_A_BUNDLE,
+    OF_A_DEVICE,
     OF_A_QUOTE,
+    OF_A_RIM,
+    OF_A_TPM,
     ONLY_WHERE_ASKED,
     Check,
     Checks,
@@ -47,14 +50,27 @@ class Scope(StrEnum):
     """A bundle alone: not its place in a directory, nor whether its release is still listed."""
     PARTS = "parts"
     """A quote with its endorsements: steps 2, 8 and 9 as far as these show."""
+    DEVICE = "device"
+    """One device's report with chain, RIMs and answers: not its nonce, nor whose machine it is in.
+    """
+    RIM = "rim"
+    """A RIM alone: that the vendor made it and stands by it."""
+    TPM = "tpm"
+    """A TPM's quote with the certificates of its AK: nothing about the hardware below."""
 
 
 OUTSIDE: Mapping[Scope, frozenset[str]] = {
     Scope.NODE: frozenset(),
     Scope.BUNDLE: NOT_OF_A_BUNDLE,
     Scope.PARTS: frozenset(CHECKS) - frozenset(OF_A_QUOTE),
+    Scope.DEVICE: frozenset(CHECKS) - frozenset(OF_A_DEVICE),
+    Scope.RIM: frozenset(CHECKS) - frozenset(OF_A_RIM),
+    Scope.TPM: frozenset(CHECKS) - frozenset(OF_A_TPM),
 }
 """What each scope does not judge."""
+
+KINDS: Mapping[Scope, str] = {Scope.DEVICE: "nvidia", Scope.RIM: "nvidia", Scope.TPM: "tpm"}
+"""Scopes of evidence that belongs to no platform, and what stands in the platform's place."""
 
 
 class Verdict(StrEnum):
@@ -69,7 +85,8 @@ class Report:
     """What was tested of one bundle, and how it ended.
 
     Attributes:
-        platform: as the bundle claims; `UNKNOWN_PLATFORM` if it did not parse.
+        platform: as the bundle claims; `UNKNOWN_PLATFORM` if it did not parse; of evidence that
+            belongs to no platform its kind, see `KINDS`.
         at: the time it was judged at, Unix seconds.
         scope: see `Scope`.
         simulated: whether no vendor vouches for the machine, so that it protects nothing: on a
@@ -102,7 +119,9 @@ class Report:
         A report that was read says of each check whether it was required; only for those that may
         be without a test, or lie outside the scope, is that believed.
         """
-        free = ONLY_WHERE_ASKED | OUTSIDE[self.scope]
+        # Of a device's own evidence its checks are asked, whatever releases have.
+        unasked = frozenset() if self.scope in KINDS else ONLY_WHERE_ASKED
+        free = unasked | OUTSIDE[self.scope]
         judged = (one if one.id in free else _required(one) for one in self.checks)
         return refusing(judged, CHECKS)
 
@@ -161,7 +180,9 @@ def _read(members: Members) -> Report:
     verdict = members.choice("verdict", frozenset(Verdict))
     simulated = members.boolean("simulated")
     report = Report(
-        platform=members.choice("platform", frozenset({*PLATFORMS, UNKNOWN_PLATFORM})),
+        platform=members.choice(
+            "platform", frozenset({*PLATFORMS, UNKNOWN_PLATFORM, *KINDS.values()})
+        ),
         at=members.integer("at"),
         scope=Scope(members.choice("scope", frozenset(Scope))),
         simulated=simulated,
@@ -175,9 +196,18 @@ def _read(members: Members) -> Report:
     ids = [check.id for check in report.checks]
     if ids != [name for name in CHECKS if name in ids]:
         raise StrictJSONError("report.checks: expected each check once, in the order of the table")
+    if not _fits(report.platform, report.scope):
+        raise StrictJSONError("report: its scope is not that of its platform")
     if report.verdict != verdict or report.simulated != simulated:
         raise StrictJSONError("report: verdict or simulated is not what its own members give")
     return report
+
+
+def _fits(platform: str, scope: Scope) -> bool:
+    """Say whether what stands as platform is what a report of this scope may be about."""
+    if scope in KINDS:
+        return platform == KINDS[scope]
+    return platform not in KINDS.values()
 
 
 def _check(members: Members) -> Check:

@@ -80,7 +80,7 @@ def test_every_command_names_the_files_of_its_kind():
     commands = re.findall(r"^    openpcc verify evidence --kind (\S+) (.*)$", PAGE, re.M)
     for kind, rest in commands:
         KINDS[kind].check_names(re.findall(r"--file ([a-z_]+)=", rest))
-    assert len(commands) == 3
+    assert len(commands) == 6
 
 
 def test_every_check_of_devices_has_a_row():

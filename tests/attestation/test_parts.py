@@ -90,7 +90,7 @@ def test_names_what_is_wrong(kind: str, files, reason: str):
         read_parts(kind, files)
 
 
-NAMES = sorted({name for kind in KINDS.values() for name in (kind.quote, *kind.others)})
+NAMES = sorted({name for kind in KINDS.values() for name in kind.names})
 
 
 @given(

@@ -106,8 +106,8 @@ def named_files(kind: Kind, words: Sequence[str]) -> list[tuple[str, Path]]:
     try:
         kind.check_names([name for name, _ in found])
     except MalformedEvidenceError as error:
-        names = ", ".join((kind.quote, *kind.others))
         raise ConfigurationError(
-            f"{error}; {kind.platform} has the files {names}: name each with --file NAME=PATH"
+            f"{error}; {kind.name} has the files {', '.join(kind.names)}: name each with "
+            "--file NAME=PATH"
         ) from error
     return found

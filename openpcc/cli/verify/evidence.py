@@ -88,5 +88,4 @@ def _print(judged: Judged, args: argparse.Namespace) -> None:
 
 
 def _names(kind: str) -> str:
-    names = KINDS[kind]
-    return f"{kind} has {', '.join((names.quote, *names.others))}"
+    return f"{kind} has {', '.join(KINDS[kind].names)}"

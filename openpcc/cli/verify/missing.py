@@ -3,7 +3,12 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from attestation.result import Scope
 from openpcc.cli.verify.judged import Judged
+
+NVIDIA_RIMS = "https://rim.attestation.nvidia.com/v1/rim"
+NVIDIA_OCSP = "https://ocsp.ndis.nvidia.com"
+"""NVIDIA's services of reference values and of revocation."""
 
 AMD = "https://kdsintf.amd.com"
 """AMD's key distribution service. AMD 57230."""
@@ -44,8 +49,43 @@ SOURCES: Mapping[str, Mapping[str, Source]] = {
             checks=frozenset({"2.collateral", "2.revocation", "2.tcb", "2.recency"}),
         ),
     },
+    "nvidia": {
+        "chain": Source(
+            what="the device's certificates, leaf first, as its driver gives them",
+            checks=frozenset({"6.authentic", "6.measurements"}),
+        ),
+        "rims": Source(
+            what=f"the RIM of each version the report names, from {NVIDIA_RIMS}/ID",
+            checks=frozenset({"6.measurements"}),
+        ),
+        "ocsp": Source(
+            what="an answer about each certificate but a device's leaf and the root, DER, from "
+            f"{NVIDIA_OCSP}",
+            checks=frozenset({"6.authentic", "6.measurements"}),
+        ),
+    },
+    "tpm": {
+        "quote_message": Source(
+            what="the quote, as tpm2_quote --message writes it", checks=frozenset({"2.signature"})
+        ),
+        "quote_signature": Source(
+            what="its signature, as tpm2_quote --signature writes it",
+            checks=frozenset({"2.signature"}),
+        ),
+        "pcrs": Source(
+            what="the values of the PCRs, as JSON of bank to number to hex",
+            checks=frozenset({"2.signature"}),
+        ),
+        "ak_cert": Source(
+            what="the cloud's certificate of the AK, with intermediates and root",
+            checks=frozenset({"2.chain", "2.identity"}),
+        ),
+    },
 }
-"""Platform to file to its source; PRODUCT is Milan, Genoa or Turin."""
+"""Platform or kind to file to its source; PRODUCT is Milan, Genoa or Turin."""
+
+OF_A_RIM = frozenset({"ocsp"})
+"""What a RIM by itself may lack."""
 
 
 def remedies(judged: Judged) -> Iterator[str]:
@@ -55,7 +95,9 @@ def remedies(judged: Judged) -> Iterator[str]:
         if "5.consistency" in refused:
             yield "5.consistency: give a proof from the one to the other with --consistency"
         return
-    hardware = judged.kind.platform.removesuffix("-vtpm")  # endorsed like the machine below it
+    hardware = judged.report.platform.removesuffix("-vtpm")  # endorsed like the machine below it
     for name, source in SOURCES.get(hardware, {}).items():
+        if judged.report.scope is Scope.RIM and name not in OF_A_RIM:
+            continue
         if name not in judged.given and (found := sorted(source.checks & refused)):
             yield f"not given: {name}, {source.what}; --file {name}=PATH ({', '.join(found)})"

@@ -2,11 +2,12 @@
 
 import argparse
 
-from attestation import verifier
 from attestation.claims import Ground
 from attestation.errors import MalformedEvidenceError
+from attestation.evidence import PLATFORMS
 from attestation.parts import Kind
 from attestation.policy import AppraisalPolicy
+from attestation.result import UNKNOWN_PLATFORM
 from openpcc import raw_evidence
 from openpcc.cli.verify.arguments import kind_of, named_files
 from openpcc.cli.verify.judged import POLICY_REMEDY, Judged, read
@@ -21,17 +22,19 @@ def judge(args: argparse.Namespace, *, at: int) -> Judged:
     """
     kind = kind_of(args.kind)
     named = named_files(kind, args.files)
+    scope = kind.scope([name for name, _ in named])
     policy, words = _policy(args, kind)
     files = [(name, read(path, kind.limit(name))) for name, path in named]
     grounds: tuple[Ground, ...] = ()
     try:
         parts = kind.read(files)
     except MalformedEvidenceError as error:
-        report = raw_evidence.refuse_parts(kind.platform, str(error), now=at, policy=policy)
+        platform = kind.name if kind.name in PLATFORMS else UNKNOWN_PLATFORM
+        report = raw_evidence.refuse_parts(scope, platform, str(error), now=at, policy=policy)
     else:
         report = raw_evidence.judge_parts(parts, now=at, policy=policy)
         if args.explain:
-            grounds = verifier.explain(parts.platform, parts.quote, parts.endorsements, policy)
+            grounds = raw_evidence.explain_parts(parts, policy)
     return Judged(
         report=report,
         policy=words,
@@ -43,8 +46,8 @@ def judge(args: argparse.Namespace, *, at: int) -> Judged:
 
 def _policy(args: argparse.Namespace, kind: Kind) -> tuple[AppraisalPolicy, str]:
     if args.policy is None:
-        policy = AppraisalPolicy(platforms=(kind.platform,))
-        return policy, f"none named: {kind.platform} under the vendor's roots, default limits"
+        policy = AppraisalPolicy(platforms=kind.platforms)
+        return policy, f"none named: {kind.name} under the vendor's roots, default limits"
     from openpcc.config import load_appraisal_policy  # here: who names no policy needs no log
 
     return load_appraisal_policy(args.policy, remedy=POLICY_REMEDY), str(args.policy)

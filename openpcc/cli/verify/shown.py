@@ -7,13 +7,14 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from attestation.claims import Ground
-from attestation.result import OUTSIDE, Check, Report, Scope, Verdict
+from attestation.result import KINDS, OUTSIDE, Check, Outcome, Report, Scope, Verdict
 from openpcc.cli import output
 from openpcc.cli.failures import CHECK_HINTS
 from openpcc.cli.reports import show_report
 from openpcc.cli.verify.judged import Judged
 from openpcc.cli.verify.missing import remedies
 from openpcc.decision import SIMULATED, duration, plural
+from openpcc.raw_evidence import BEYOND
 
 MOST = 64
 """Bytes of a value that are shown to people; JSON has them all."""
@@ -21,11 +22,17 @@ MOST = 64
 AUTHENTIC = frozenset({"2.signature", "2.chain", "2.identity"})
 """Without these a machine id is a claim."""
 
+WITH_RELEASE = frozenset({Scope.NODE, Scope.BUNDLE})
+"""What names a release; raw evidence can never show the checks beyond its own."""
+
 SCOPES = {
     Scope.NODE: "a node of its service",
     Scope.BUNDLE: "this bundle alone, neither its place in the service's directory nor whether "
     "its release is still listed",
     Scope.PARTS: "these parts alone, nothing about what runs on the machine",
+    Scope.DEVICE: "this device alone, neither whose machine it is in nor when it was asked",
+    Scope.RIM: "this RIM alone, no device",
+    Scope.TPM: "this TPM alone, nothing about the machine that runs it",
 }
 """What a verdict is about."""
 
@@ -70,8 +77,9 @@ def _facts(judged: Judged) -> Iterator[tuple[str, str]]:
         more = len(report.failed) - 1
         yield "because", report.failed[0].refusal + (f"; and {more} more" if more else "")
     yield "platform", f"{report.platform}, {SIMULATED}" if report.simulated else report.platform
-    yield "machine", _machine(report)
-    if report.scope is not Scope.PARTS:
+    if report.scope not in KINDS:
+        yield "machine", _machine(report)
+    if report.scope in WITH_RELEASE:
         yield "release", report.release.hex() if report.release else "not known"
     yield "judged at", time(report.at)
     if report.expires is not None:
@@ -97,9 +105,15 @@ def time(seconds: int) -> str:
 
 def _checks_shown(report: Report) -> Sequence[Check]:
     """Give the checks without those that raw evidence can never show."""
-    if report.scope is not Scope.PARTS:
+    if report.scope in WITH_RELEASE:
         return report.checks
-    return [check for check in report.checks if check.id not in OUTSIDE[Scope.PARTS]]
+    outside = OUTSIDE[report.scope]
+    return [check for check in report.checks if check.id not in outside or _says(check)]
+
+
+def _says(check: Check) -> bool:
+    """Say whether a check beyond the scope has more to say than that: of an event log."""
+    return check.outcome is not Outcome.SKIP or check.actual not in BEYOND.values()
 
 
 def _hints(report: Report) -> Iterator[str]:

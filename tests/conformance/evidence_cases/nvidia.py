@@ -1,10 +1,11 @@
 """Evidence of kind `nvidia`: device reports with chain and RIMs, and single RIMs. Page, 2.6.
 
-Whether a report is authentic is asked of `authenticate_device`, which clients run, without a single
-OCSP answer: these belong to no case. So it must get as far as asking for one, and no further.
+Whether a report is authentic is asked of `devices.appraise_one`, as by `openpcc verify evidence
+--kind nvidia`, without a single OCSP answer: these belong to no case. So 6.authentic must get as
+far as asking for one, and no further.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -16,19 +17,26 @@ from attestation.certificates import (
     parse_certificate,
     parse_chain,
 )
+from attestation.checks import Checks, Outcome
 from attestation.claims import Context
+from attestation.devices import appraise_one
 from attestation.errors import AppraisalError, MalformedEvidenceError, UnjudgedError
-from attestation.evidence import DeviceEvidence
-from attestation.nvidia.authenticate import DEVICE_ROOT, RIM_ROOT, authenticate_device
-from attestation.nvidia.endorsements import CHIPS, check_fwid, identify
+from attestation.nvidia.authenticate import DEVICE_ROOT, RIM_ROOT
+from attestation.nvidia.endorsements import check_fwid
 from attestation.nvidia.evidence import Opaque, Report
 from attestation.nvidia.fields import fields, rim_fields
 from attestation.nvidia.rim import Rim, SignedRim, mismatches, overlap
 from attestation.nvidia.signatures import check_signature
 from attestation.nvidia.xml_signature import Signed, check_digest, check_signed_info
+from attestation.parts import KINDS, DeviceParts
 from attestation.policy import AppraisalPolicy, Floors, NewestAccepted
 from tests.conformance.evidence_cases.contract import INVALID, UNKNOWN, VALID, Found, Material
-from tests.conformance.evidence_cases.quotes import NOBODY, anchor, check_pinned
+from tests.conformance.evidence_cases.quotes import (
+    NOBODY,
+    ContradictionError,
+    anchor,
+    check_pinned,
+)
 
 CHECKER = "nvidia"
 
@@ -52,6 +60,9 @@ CHECKS: Mapping[str, str] = {
     "rim_signature": "6.measurements",
     "rim_digest": "6.measurements",
 }
+
+OF_A_REPORT = frozenset({"report", "chain"})
+"""The files by which it is authentic; the root is pinned."""
 
 REFUSED = (AppraisalError, MalformedEvidenceError)
 
@@ -181,37 +192,18 @@ def _report_verdict(subject: Subject, held: Mapping[str, bool | None]) -> str:
 
 
 def _is_authentic(subject: Subject) -> bool:
-    """Say whether `authenticate_device` refuses for nothing but the lack of OCSP answers."""
-    data = subject.material.one("report")
-    evidence = DeviceEvidence(
-        kind=_kind(subject.chain),
-        report=data[: len(data) - len(subject.rest)],
-        certificates=subject.material.one("chain"),
-        mode="on",
-    )
+    """Say whether 6.authentic lacks nothing but OCSP answers."""
+    files = [one for one in subject.material.files if one[0] in OF_A_REPORT]
+    parts = KINDS[CHECKER].read(files)
+    assert isinstance(parts, DeviceParts)
     root = subject.root if "root" in subject.material.names else subject.chain[-1]
+    checks = Checks()
     context = _context(subject.material, DEVICE_ROOT, root)
-    try:
-        authenticate_device(evidence, context)
-    except UnjudgedError:
-        return True
-    except REFUSED:
-        return False
-    raise AssertionError("authentic without a word about revocation")
-
-
-def _kind(chain: tuple[Certificate, ...]) -> str:
-    """Give the kind whose chips this one is of; any, if none."""
-
-    def kinds() -> Iterator[str]:
-        for kind in CHIPS:
-            try:
-                identify(chain, kind)
-            except REFUSED:
-                continue
-            yield kind
-
-    return next(kinds(), next(iter(CHIPS)))
+    appraise_one(parts.device, context=context, checks=checks)
+    outcome = next(one.outcome for one in checks.done() if one.id == "6.authentic")
+    if outcome is Outcome.PASS:
+        raise ContradictionError("authentic without a word about revocation")
+    return outcome is Outcome.SKIP
 
 
 def _context(material: Material, name: str, root: Certificate) -> Context:

@@ -13,11 +13,10 @@ from attestation.certificates import (
     check_issued,
     check_path,
     parse_certificate,
-    parse_chain,
 )
 from attestation.endorsements import Crl
 from attestation.errors import AppraisalError, AttestationError, UnjudgedError
-from attestation.parts import read_parts
+from attestation.raw_files import certificates, revocation_list
 from attestation.sev_snp.endorsements import (
     check_chip_id,
     check_leaf_kind,
@@ -63,8 +62,7 @@ class Subject:
     @property
     def intermediates(self) -> tuple[Certificate, ...]:
         """Give them in order; a file may hold several."""
-        ders = self.material.each("intermediates")
-        return tuple(one for data in ders for one in _certificates(data))
+        return certificates(self.material.each("intermediates"))
 
     @property
     def chain(self) -> tuple[Certificate, ...]:
@@ -72,21 +70,12 @@ class Subject:
 
     @property
     def crl(self) -> Crl:
-        (endorsement,) = read_parts(
-            PLATFORM, (("report", b""), ("crl", self.material.one("crl")))
-        ).endorsements
-        return Crl.parse(endorsement.data)
+        return Crl.parse(revocation_list(self.material.one("crl")))
 
 
 def examine(material: Material) -> Found:
     """Judge the files of one case."""
     return examine_quote(KIND, material)
-
-
-def _certificates(data: bytes) -> tuple[Certificate, ...]:
-    if data.lstrip(b"\r\n").startswith(b"-----"):
-        return parse_chain(data)
-    return (parse_certificate(data),)
 
 
 def _parse(material: Material) -> Subject:

@@ -16,28 +16,26 @@ from attestation.certificates import (
     check_issued,
     check_path,
     parse_certificate,
-    parse_chain,
 )
 from attestation.checks import Check, Outcome, refusing
 from attestation.errors import AppraisalError, MalformedEvidenceError, UnjudgedError
 from attestation.parts import read_parts
 from attestation.policy import AppraisalPolicy
+from attestation.raw_files import certificates
 from attestation.sev_snp import fields as snp
 from attestation.sev_snp.endorsements import check_chip_id, hardware_id, leaf_product
 from attestation.sev_snp.evidence import Report
 from attestation.sev_snp.evidence import check_signature as check_snp_signature
-from attestation.tcg_log import Bank, TcgLog
 from attestation.tdx import fields as tdx
 from attestation.tdx.evidence import Quote
 from attestation.tdx.signatures import check_quote_signature
+from attestation.tpm.alone import TpmFiles, check_values
 from attestation.tpm.document import pcrs_json
 from attestation.tpm.endorsements import ANCHORS
-from attestation.tpm.evidence import Attest, Pcrs, check_pcr_digest
 from attestation.tpm.fields import compare_pcrs, event_log_fields, hcl_fields, quote_fields
-from attestation.tpm.files import parse_pcrs, selected
 from attestation.tpm.hcl import HardwareType, HclReport, check_binds_runtime
-from attestation.tpm.public import AkKey, accepted, read_public
-from attestation.tpm.signature import Signature, check_signature
+from attestation.tpm.public import AkKey
+from attestation.tpm.signature import check_signature
 from attestation.verifier import Appraisal, verify_parts
 from tests.conformance.evidence_cases.contract import INVALID, UNKNOWN, VALID, Found, Material
 from tests.conformance.evidence_cases.quotes import NOBODY, ContradictionError, anchor
@@ -68,6 +66,11 @@ VTPM = "sev-snp-vtpm"
 WHOLE = frozenset({"hcl_report", "quote_message", "quote_signature", "pcrs", "leaf", "root"})
 """The files of an Azure guest on AMD that a platform of ours judges as a whole."""
 
+OF_THE_TPM = frozenset(
+    {"ak_public", "ak_cert", "quote_message", "quote_signature", "pcrs", "event_log"}
+)
+"""What a TPM itself and its cloud give."""
+
 RTMRS = tuple(f"rt_mr{index}" for index in range(4))
 
 
@@ -79,8 +82,13 @@ class Subject:
 
     def __post_init__(self) -> None:
         """Read all there is, so that what does not parse is found at once."""
-        _ = (self.hcl, self.report, self.td_quote, self.quote, self.signature)
-        _ = (self.ak, self.ak_cert, self.pcrs, self.log)
+        _ = (self.files, self.hcl, self.report, self.td_quote, self.ak, self.log)
+
+    @cached_property
+    def files(self) -> TpmFiles:
+        """The TPM's own files; a chain is read where a rule asks for it."""
+        own = {name: [data] for name, data in self.material.files if name in OF_THE_TPM}
+        return TpmFiles.read(own)
 
     def read(self, name: str) -> bytes | None:
         return self.material.one(name) if name in self.material.names else None
@@ -102,45 +110,21 @@ class Subject:
         return None if data is None else Quote.parse(data)
 
     @cached_property
-    def quote(self) -> tuple[Attest, int] | None:
-        data = self.read("quote_message")
-        return None if data is None else Attest.read(data)
-
-    @cached_property
-    def signature(self) -> Signature | None:
-        data = self.read("quote_signature")
-        return None if data is None else Signature.parse_any(data)
-
-    @cached_property
-    def ak_cert(self) -> Certificate | None:
-        data = self.read("ak_cert")
-        return None if data is None else parse_certificate(data)
-
-    @cached_property
     def ak(self) -> AkKey | None:
-        data = self.read("ak_public")
-        if data is not None:
-            return read_public(data)
-        if self.hcl is not None:
+        if self.hcl is not None and "ak_public" not in self.material.names:
             return self.hcl.runtime.ak()
-        return None if self.ak_cert is None else accepted(self.ak_cert.public_key)
-
-    @cached_property
-    def pcrs(self) -> Pcrs | None:
-        data = self.read("pcrs")
-        return None if data is None else parse_pcrs(data)
+        return self.files.ak
 
     @cached_property
     def log(self) -> Mapping[str, object] | None:
-        data = self.read("event_log")
-        return None if data is None else event_log_fields(TcgLog.parse(data))
+        log = self.files.event_log
+        return None if log is None else event_log_fields(log)
 
     @property
     def chain(self) -> tuple[Certificate, ...]:
         """Give the chain of the files: of the SNP report, or without one of the AK."""
         first = "ak_cert" if self.hcl is None else "leaf"
-        ders = self.material.each(first, "intermediates", "root")
-        return tuple(one for data in ders for one in _certificates(data))
+        return certificates(self.material.each(first, "intermediates", "root"))
 
     @property
     def leaf(self) -> Certificate:
@@ -168,12 +152,6 @@ class Rule:
     check: str
     judge: Callable[[Subject], None]
     needs: Callable[[Subject], bool]
-
-
-def _certificates(data: bytes) -> tuple[Certificate, ...]:
-    if data.lstrip(b"\r\n").startswith(b"-----"):
-        return parse_chain(data)
-    return (parse_certificate(data),)
 
 
 def _check_report_data(subject: Subject) -> None:
@@ -216,28 +194,11 @@ def _check_td_signature(subject: Subject) -> None:
 
 
 def _check_quote_signature(subject: Subject) -> None:
-    assert subject.quote is not None
-    assert subject.signature is not None
+    files = subject.files
+    assert files.message is not None
+    assert files.signature is not None
     assert subject.ak is not None
-    message = subject.material.one("quote_message")[: subject.quote[1]]
-    check_signature(message, subject.signature, subject.ak)
-
-
-def _check_pcr_digest(subject: Subject) -> None:
-    assert subject.quote is not None
-    assert subject.pcrs is not None
-    attest = subject.quote[0]
-    check_pcr_digest(attest, selected(attest, subject.pcrs), _hashed(subject, attest))
-
-
-def _hashed(subject: Subject, attest: Attest) -> Bank:
-    """Give the hash of the digest; without a signature that names it, the one of its size."""
-    if subject.signature is not None:
-        return subject.signature.hashed
-    for bank in Bank:
-        if bank.size == len(attest.pcr_digest):
-            return bank
-    raise AppraisalError("PCR digest", expected="of a known hash", actual="another size")
+    check_signature(files.message, files.signature, subject.ak)
 
 
 def _has(*names: str) -> Callable[[Subject], bool]:
@@ -274,7 +235,7 @@ RULES: Mapping[str, Rule] = {
     ),
     "pcr_digest": Rule(
         check="2.signature",
-        judge=_check_pcr_digest,
+        judge=lambda one: check_values(one.files),
         needs=_has("quote_message", "pcrs"),
     ),
 }
@@ -370,10 +331,11 @@ def _fields(subject: Subject) -> Mapping[str, object]:
         found["snp"] = snp.fields(subject.report, _product(subject))
     if subject.td_quote is not None:
         found["tdx"] = tdx.fields(subject.td_quote)
-    if subject.ak_cert is not None:
-        found["ak_cert_subject"] = subject.ak_cert.subject.rfc4514_string()
-    if subject.quote is not None:
-        found["quote"] = quote_fields(*subject.quote)
+    files = subject.files
+    if files.ak_chain is not None:
+        found["ak_cert_subject"] = files.ak_chain[0].subject.rfc4514_string()
+    if files.attest is not None and files.message is not None:
+        found["quote"] = quote_fields(files.attest, len(files.message))
     return found | _log_fields(subject)
 
 
@@ -390,8 +352,8 @@ def _log_fields(subject: Subject) -> dict[str, object]:
     found: dict[str, object] = {"event_log": subject.log}
     banks = subject.log["banks"]
     assert isinstance(banks, dict)
-    if subject.pcrs is not None:
-        matches, mismatches = compare_pcrs(banks, pcrs_json(subject.pcrs))
+    if subject.files.pcrs is not None:
+        matches, mismatches = compare_pcrs(banks, pcrs_json(subject.files.pcrs))
         found |= {"event_log_matches": matches, "event_log_mismatches": mismatches}
     if subject.td_quote is not None:
         registers = zip(RTMRS, subject.td_quote.registers, strict=False)

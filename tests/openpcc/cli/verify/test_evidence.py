@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attestation.checks import CHECKS, OF_A_QUOTE, Outcome
+from attestation.checks import CHECKS, OF_A_DEVICE, OF_A_QUOTE, Outcome
 from attestation.parts import KINDS
 from attestation.result import Report, Scope
 from attestation.strict_json import b64encode
@@ -259,9 +259,11 @@ def test_what_is_missing_is_said_with_the_remedy(verify, tmp_path, raw, name):
 def test_every_file_that_may_be_missing_has_a_source():
     assert set(SOURCES["sev-snp"]) == set(KINDS["sev-snp"].others)
     assert {*SOURCES["tdx"], "root"} == set(KINDS["tdx"].others)  # the quote carries its root
-    for sources in SOURCES.values():
+    assert {*SOURCES["nvidia"], "root"} == set(KINDS["nvidia"].others)  # the chain carries its root
+    assert set(SOURCES["tpm"]) <= set(KINDS["tpm"].names)
+    for name, sources in SOURCES.items():
         for source in sources.values():
-            assert source.checks <= set(OF_A_QUOTE)
+            assert source.checks <= set(OF_A_DEVICE if name == "nvidia" else OF_A_QUOTE)
 
 
 def test_without_a_policy_the_vendors_own_roots_count(verify, tmp_path):
