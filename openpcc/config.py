@@ -314,6 +314,7 @@ def _log(table: Table) -> LogPolicy:
         policy = LogPolicy(
             origin=table.text("origin"),
             log_vkey=table.text("key"),
+            overlap_vkeys=tuple(table.texts("overlap_keys")) if "overlap_keys" in table else (),
             witnesses=tuple(witnesses),
             quorum=quorum,
         )

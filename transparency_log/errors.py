@@ -8,12 +8,14 @@ LogError
 │   ├── MalformedCheckpointError    checkpoint text
 │   ├── MalformedTileError          tile path, tile or entry bundle
 │   ├── MalformedProofError         proof file or add-checkpoint request
-│   └── MalformedEntryError         envelope, statement or predicate
+│   ├── MalformedEntryError         envelope, statement or predicate
+│   └── MalformedBundleError        Sigstore bundle
 ├── UntrustedError              well formed, and not vouched for by those we trust
 │   ├── NotSignedError              a signature is missing or does not verify
 │   ├── NotIncludedError            an inclusion proof does not hold
 │   ├── InconsistentError           a consistency proof does not hold
 │   ├── TooFewWitnessesError        the witness quorum is not met
+│   ├── ProvenanceError             a bundle that does not show what the policy asks for
 │   ├── SupersededError             a newer entry of the same chain is in the log
 │   └── EquivocationError           two entries that must not both exist; carries both
 └── FetchError                  the log could not be read
@@ -65,6 +67,10 @@ class MalformedEntryError(MalformedError):
     """Not a log entry: envelope, statement or predicate is not as specified."""
 
 
+class MalformedBundleError(MalformedError):
+    """Not a Sigstore bundle that this version reads."""
+
+
 class UntrustedError(LogError):
     """Well formed, and not vouched for by the keys of the policy."""
 
@@ -82,15 +88,31 @@ class InconsistentError(UntrustedError):
 
 
 class TooFewWitnessesError(UntrustedError):
-    """Fewer witnesses than the quorum have cosigned.
+    """Witnesses of fewer operators than the quorum have cosigned.
 
     Attributes:
         expected: the quorum.
-        actual: witnesses of the policy that cosigned.
+        actual: operators of the policy of whom a witness cosigned.
     """
 
     def __init__(self, *, expected: int, actual: int) -> None:
-        super().__init__(f"witness quorum: expected {expected} cosignatures, found {actual}")
+        super().__init__(f"witness quorum: expected {expected} operators, found {actual}")
+        self.expected = expected
+        self.actual = actual
+
+
+class ProvenanceError(UntrustedError):
+    """A Sigstore bundle does not show what the policy asks for.
+
+    Attributes:
+        claim: what was judged.
+        expected: what would have passed.
+        actual: what was found.
+    """
+
+    def __init__(self, claim: str, *, expected: str, actual: str) -> None:
+        super().__init__(f"{claim}: expected {expected}, found {actual}")
+        self.claim = claim
         self.expected = expected
         self.actual = actual
 

@@ -4,10 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from openpcc.config import ClientConfig, ClientPolicy, default_path
 from openpcc.errors import ConfigurationError
 from openpcc.protocol import hpke
+from transparency_log.note import NoteSigner
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "formats.md").read_text()
 POLICY, CONFIG = (
@@ -130,3 +132,14 @@ def test_the_environment_names_the_default(monkeypatch: pytest.MonkeyPatch, tmp_
     monkeypatch.delenv("OPENPCC_CONFIG")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     assert default_path() == tmp_path / "openpcc" / "client.toml"
+
+
+def test_a_policy_may_list_further_keys_of_the_log(tmp_path: Path):
+    log = NoteSigner(name="next", private_key=Ed25519PrivateKey.generate())
+    line = f'overlap_keys = ["{log.key}"]\nquorum = 2'
+    (tmp_path / "p.toml").write_text(POLICY.replace("quorum = 2", line, 1))
+    found = ClientPolicy.load(tmp_path / "p.toml").log
+    assert found.overlap_vkeys == (str(log.key),)
+    (tmp_path / "p.toml").write_text(POLICY.replace("quorum = 2", "overlap_keys = 1\nquorum = 2"))
+    with pytest.raises(ConfigurationError, match="overlap_keys"):
+        ClientPolicy.load(tmp_path / "p.toml")

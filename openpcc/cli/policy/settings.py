@@ -88,6 +88,9 @@ def _log(policy: ClientPolicy) -> Iterator[Setting]:
     log = policy.log
     yield _text("log.origin", log.origin, "the public log that is believed")
     yield _text("log.key", log.log_vkey, "its key")
+    yield _list(
+        "log.overlap_keys", log.overlap_vkeys, "further keys it may sign with, in a rotation"
+    )
     yield Setting(
         key="log.witnesses",
         value=[one.vkey for one in log.witnesses],
@@ -97,8 +100,8 @@ def _log(policy: ClientPolicy) -> Iterator[Setting]:
     yield Setting(
         key="log.quorum",
         value=log.quorum,
-        text=f"{log.quorum} of {len(log.witnesses)}",
-        meaning="how many witnesses must have seen the same log",
+        text=f"{log.quorum} of {len(set(log.operators.values()))}",
+        meaning="witnesses of how many operators must have seen the same log",
     )
 
 
