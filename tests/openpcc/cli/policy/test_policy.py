@@ -116,7 +116,7 @@ def test_checks_a_policy(policy, path, config):
         ("version = 1", "version = 2", "'version' must be 1"),
         ("quorum = 2", "quorum = 0", "'quorum' must be an integer of 1..64, found 0; correct"),
         ("quorum = 2", 'quorum = "2"', "'quorum' must be an integer of 1..64, found a text"),
-        ("quorum = 2", "quorum = 9", "quorum 9 of 3 witnesses: not usable; correct"),
+        ("quorum = 2", "quorum = 9", "quorum 9 of 3 witness operators: not usable; correct"),
         ('service = "demo.example"', "service = 1", "'service' must be a text, found 1; correct"),
         ("quorum = 2", "quorum = 2\nfork = 1", "unknown key 'fork'; remove"),
         ('"simulated"]', '"abacus"]', "'attestation.platforms': expected some of"),
