@@ -19,6 +19,9 @@ from transparency_log.strict_json import Members, StrictJSONError, dumps, parse_
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 """The `_type` of a Statement v1."""
 
+OLD_STATEMENT_TYPE = "https://in-toto.io/Statement/v0.1"
+"""The `_type` of a Statement before v1: the same members."""
+
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
 """The DSSE payload type of a Statement."""
 
@@ -92,8 +95,13 @@ def encode_statement(
     )
 
 
-def parse_statement(data: bytes, *, limit: int = MAX_STATEMENT) -> Statement:
-    """Read a Statement v1.
+def parse_statement(
+    data: bytes,
+    *,
+    limit: int = MAX_STATEMENT,
+    types: frozenset[str] = frozenset({STATEMENT_TYPE}),
+) -> Statement:
+    """Read a Statement, v1 unless `types` names others.
 
     Raises:
         MalformedEntryError: another `_type`, no subject, a subject without digest, a digest that
@@ -101,8 +109,7 @@ def parse_statement(data: bytes, *, limit: int = MAX_STATEMENT) -> Statement:
     """
     try:
         members = parse_object(data, limit=limit, name="statement")
-        if members.text("_type") != STATEMENT_TYPE:
-            raise MalformedEntryError(f"statement._type: expected {STATEMENT_TYPE}")
+        members.choice("_type", types)
         subjects = _resources(members, "subject")
         if not subjects or not all(subject.digest for subject in subjects):
             raise MalformedEntryError("statement.subject: expected subjects with a digest each")
