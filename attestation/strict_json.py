@@ -258,10 +258,17 @@ def _integer(text: str, name: str) -> int:
 def _refuse_deep(data: bytes, name: str) -> None:
     """Count brackets outside strings before the recursive reader sees them."""
     depth = 0
-    for bracket in _TEXT.sub(b"", data).translate(None, _NO_BRACKET):
+    for bracket in _outside(data).translate(None, _NO_BRACKET):
         depth += 1 if bracket in b"[{" else -1
         if depth > MAX_DEPTH:
             _refuse(f"{name}: nested deeper than {MAX_DEPTH}")
+
+
+def _outside(data: bytes) -> bytes:
+    """Give what stands outside strings. Where nothing is escaped, every other quote ends one."""
+    if b"\\" in data:
+        return _TEXT.sub(b"", data)
+    return b"".join(data.split(b'"')[::2])
 
 
 def _refuse(text: str) -> Never:

@@ -41,10 +41,18 @@ def test_refuses_a_document_over_the_limit_by_its_length():
         parse_object(b'{"a":12345}', limit=10, name="document")
 
 
-def test_a_bracket_in_a_text_is_not_nesting():
-    text = "[{" * 100 + '\\" '
+@pytest.mark.parametrize("after", ['\\" ', ""])
+def test_a_bracket_in_a_text_is_not_nesting(after: str):
+    text = "[{" * 100 + after
     members = parse_object(json.dumps({"a": text}).encode(), limit=10_000, name="document")
     assert members.text("a") == text
+
+
+@pytest.mark.parametrize("text", [b"", b"]]", b']\\"'])
+def test_a_bracket_in_a_text_takes_nothing_from_the_depth(text: bytes):
+    inside = b"[" * MAX_DEPTH + b'"' + text + b'"' + b"]" * MAX_DEPTH
+    with pytest.raises(StrictJSONError, match="nested deeper"):
+        parse_object(b'{"a":' + inside + b"}", limit=10_000, name="document")
 
 
 @pytest.mark.parametrize("filling", [b'\\"', b"\\\\", b'\\\n"', b"a", b'"', b"{"])
