@@ -21,6 +21,7 @@ SETS = [
     "ohttp-rfc9458",
     "rats",
     "sealing",
+    "sigstore-conformance",
     "wycheproof",
     "xwing",
 ]
