@@ -54,13 +54,22 @@ class Element(NamedTuple):
         return self.end - len(self.content)
 
 
-def read(data: bytes, offset: int = 0) -> Element:
-    """Read the element that begins at `offset`.
+def read(data: bytes, offset: int = 0, *, origin: int = 0) -> Element:
+    """Read the element that begins at `offset`; `origin` is added to the offsets it gives.
 
     Raises:
         MalformedEvidenceError: none does, or its length is not DER.
     """
-    return _read(data, offset, origin=0)
+    if len(data) - offset < 2 or data[offset] & 0x1F == 0x1F:
+        raise MalformedEvidenceError("DER: cut, or a tag of several bytes")
+    size, first = data[offset + 1], offset + 2
+    if size >= 0x80:
+        size, first = _length(data, offset + 1)
+    if size > len(data) - first:
+        raise MalformedEvidenceError("DER: an element is cut")
+    end = first + size
+    content = data[first:end]
+    return Element(tag=data[offset], start=origin + offset, end=origin + end, content=content)
 
 
 def whole(data: bytes, tag: int) -> Element:
@@ -87,7 +96,7 @@ def children(element: Element) -> tuple[Element, ...]:
     while at < len(content):
         if len(found) == MAX_CHILDREN:
             raise MalformedEvidenceError(f"DER: more than {MAX_CHILDREN} elements in one")
-        child = _read(content, at, origin=origin)
+        child = read(content, at, origin=origin)
         at = child.end - origin
         found.append(child)
     return tuple(found)
@@ -128,19 +137,6 @@ def oid(element: Element) -> str:
             arc = 0
     first = min(arcs[0] // 40, 2)
     return ".".join(str(one) for one in (first, arcs[0] - 40 * first, *arcs[1:]))
-
-
-def _read(data: bytes, at: int, *, origin: int) -> Element:
-    """Read the element at `at`; its offsets count from where `data` begins at `origin`."""
-    if len(data) - at < 2 or data[at] & 0x1F == 0x1F:
-        raise MalformedEvidenceError("DER: cut, or a tag of several bytes")
-    size, first = data[at + 1], at + 2
-    if size >= 0x80:
-        size, first = _length(data, at + 1)
-    if size > len(data) - first:
-        raise MalformedEvidenceError("DER: an element is cut")
-    end = first + size
-    return Element(tag=data[at], start=origin + at, end=origin + end, content=data[first:end])
 
 
 def _length(data: bytes, at: int) -> tuple[int, int]:
