@@ -2,8 +2,10 @@
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 
 from attestation import verifier, x509
@@ -56,7 +58,14 @@ class Case:
 
 def forget() -> None:
     """Forget what any function of ours remembers."""
-    for name in [name for name in sys.modules if name.startswith("attestation")]:
-        for value in list(vars(sys.modules[name]).values()):
-            if hasattr(value, "cache_clear"):
-                value.cache_clear()
+    for clear in _forgetting(len(sys.modules)):
+        clear()
+
+
+@lru_cache(maxsize=1)
+def _forgetting(loaded: int) -> tuple[Callable[[], None], ...]:
+    """Find what to call; once for so many modules, for a search empties the processor's caches."""
+    del loaded
+    ours = [module for name, module in sys.modules.items() if name.startswith("attestation")]
+    values = [value for module in ours for value in vars(module).values()]
+    return tuple(one.cache_clear for one in values if hasattr(one, "cache_clear"))

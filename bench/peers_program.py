@@ -142,6 +142,7 @@ def main() -> None:
     print(json.dumps(sorted(found)), file=answers)
     for line in sys.stdin:
         way = found[line.strip()]
+        way()  # not counted: waking up, and filling the processor's caches, is not its work
         began = time.thread_time()
         way()
         print(time.thread_time() - began, file=answers)
