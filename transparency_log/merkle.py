@@ -41,22 +41,28 @@ def node_hash(left: bytes, right: bytes) -> bytes:
 
 
 def tree_root(leaf_hashes: Sequence[bytes]) -> bytes:
-    """Hash a whole tree from its leaf hashes, MTH of RFC 6962 section 2.1.
+    """Hash a whole tree from its leaf hashes, MTH of RFC 6962 section 2.1."""
+    if not leaf_hashes:
+        return EMPTY_ROOT
+    peaks = subtree_peaks(leaf_hashes)
+    root = peaks.pop()
+    while peaks:
+        root = node_hash(peaks.pop(), root)
+    return root
+
+
+def subtree_peaks(leaf_hashes: Sequence[bytes]) -> list[bytes]:
+    """Hash leaves into the largest full subtrees, from the left: one for each bit of their number.
 
     Works on a stack of full subtrees, so that a long list needs no recursion.
     """
-    if not leaf_hashes:
-        return EMPTY_ROOT
     stack: list[bytes] = []
     for count, leaf in enumerate(leaf_hashes, start=1):
         stack.append(leaf)
         for _ in range((count & -count).bit_length() - 1):
             right = stack.pop()
             stack.append(node_hash(stack.pop(), right))
-    root = stack.pop()
-    while stack:
-        root = node_hash(stack.pop(), root)
-    return root
+    return stack
 
 
 def is_subtree(start: int, end: int) -> bool:

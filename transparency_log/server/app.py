@@ -1,22 +1,21 @@
 """The log's HTTP surface: public files, and one route for entries.
 
-    GET  /checkpoint          newest cosigned checkpoint          short cache
-    GET  /tile/…              C2SP tlog-tiles                     immutable
+    GET  /checkpoint          newest cosigned checkpoint          `public_files`
+    GET  /tile/…              C2SP tlog-tiles                     `public_files`
     POST /add                 an entry; bearer token              {"index": n, "leaf_hash": hex}
 
 `/healthz`, `/readyz` and `/metrics` are answered on the control address only. Submitting again is
-safe: an entry keeps its place.
+safe: an entry keeps its place, and costs its publisher nothing.
 """
 
 import asyncio
-import hmac
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import aiohttp
 
 from transparency_log.entry import parse_entry
-from transparency_log.errors import MalformedEntryError, MalformedTileError
+from transparency_log.errors import MalformedEntryError
 from transparency_log.server.asgi import (
     JSON_TYPE,
     DisconnectedError,
@@ -30,25 +29,22 @@ from transparency_log.server.asgi import (
     respond,
     respond_control,
     respond_error,
-    respond_file,
     run_lifespan,
 )
 from transparency_log.server.config import LogConfig
 from transparency_log.server.metrics import LogMetrics
-from transparency_log.server.secret_files import read_token
-from transparency_log.server.sequencer import BusyError, Sequencer
+from transparency_log.server.public_files import PublicFiles
+from transparency_log.server.publishers import NotAPublisherError, Publisher, Publishers
+from transparency_log.server.sequence import Submission
+from transparency_log.server.sequencer import DAY, Sequencer
 from transparency_log.server.storage import LogStorage
+from transparency_log.server.storage_config import DirectoryConfig
+from transparency_log.server.waiting import BusyError, OverQuotaError
 from transparency_log.server.witnesses import WitnessClient
 from transparency_log.strict_json import dumps
-from transparency_log.tile import MAX_ENTRY, parse_path
+from transparency_log.tile import MAX_ENTRY
 
 logger = logging.getLogger(__name__)
-
-CHECKPOINT_HEADERS = ((b"cache-control", b"max-age=5"),)
-"""A checkpoint may be seconds old in a cache; readers look at its time anyway."""
-
-TILE_HEADERS = ((b"cache-control", b"max-age=31536000, immutable"),)
-"""Tiles never change."""
 
 
 class LogApp:
@@ -67,7 +63,9 @@ class LogApp:
         self._clock = clock
         self._metrics = LogMetrics(clock)
         self._failed = failed
-        self._token = read_token(config.add_token)
+        self._publishers = Publishers(config.publishers)
+        folder = config.store.path if isinstance(config.store, DirectoryConfig) else None
+        self._files = PublicFiles(storage, folder)
         self._policy = config.policy
         self.control_port: int | None = None
         self._task: asyncio.Task[None] | None = None
@@ -92,6 +90,7 @@ class LogApp:
             storage=self._storage,
             signer=config.signer(),
             policy=self._policy,
+            publishers=len(self._publishers),
             batch_seconds=config.batch_ms / 1000,
             cosign_interval=config.cosign_interval,
             clock=self._clock,
@@ -131,66 +130,67 @@ class LogApp:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         match scope["method"], scope["path"]:
-            case "GET", "/checkpoint":
-                await self._checkpoint(send)
-            case "GET", path if path.startswith("/tile/"):
-                await self._tile(path, send)
             case "POST", "/add":
                 await self._add(scope, receive, send)
-            case _, "/add" | "/checkpoint":
+            case _, "/add":
                 await respond_error(send, 405, "method", "another method belongs to this resource")
+            case _, path if path == "/checkpoint" or path.startswith("/tile/"):
+                await self._files.serve(scope, send)
             case _:
                 await respond_error(send, 404, "not-found", "no such resource")
 
-    async def _checkpoint(self, send: Send) -> None:
-        path, kind = self._config.directory / "checkpoint", "text/plain; charset=utf-8"
-        if not await respond_file(send, path, kind, CHECKPOINT_HEADERS):
-            await respond_error(send, 404, "not-found", "no checkpoint is published yet")
-
-    async def _tile(self, path: str, send: Send) -> None:
-        try:
-            name = str(parse_path(path.removeprefix("/")))  # the one spelling: no dots, no escapes
-        except MalformedTileError:
-            name = None
-        kind = "application/octet-stream"
-        found = name and await respond_file(send, self._config.directory / name, kind, TILE_HEADERS)
-        if not found:
-            await respond_error(send, 404, "not-found", "no such tile")
-
     async def _add(self, scope: Scope, receive: Receive, send: Send) -> None:
-        expected = f"Bearer {self._token}".encode()
-        if not hmac.compare_digest(header(scope, b"authorization") or b"", expected):
-            await self._refuse(send, 401, "unauthorized", "send the bearer token of this log")
-            return
         try:
+            publisher = self._publishers.authenticate(header(scope, b"authorization"))
             entry = await read_body(receive, MAX_ENTRY)
-            parse_entry(entry)
+            parsed = parse_entry(entry)
+        except NotAPublisherError:
+            await self._refuse(send, 401, "unauthorized", "send the bearer token of a publisher")
         except DisconnectedError:
             return
         except TooLargeError:
             await self._refuse(send, 413, "too-large", f"an entry has at most {MAX_ENTRY} bytes")
-            return
         except MalformedEntryError as error:
             await self._refuse(send, 400, "malformed", str(error))
-            return
-        await self._sequence(entry, send)
+        else:
+            if parsed.kind in publisher.kinds:
+                await self._sequence(publisher, entry, parsed.leaf_hash, send)
+            else:
+                await self._refuse(send, 403, "kind", "this publisher submits no such entries")
 
-    async def _sequence(self, entry: bytes, send: Send) -> None:
+    async def _sequence(
+        self, publisher: Publisher, entry: bytes, leaf_hash: bytes, send: Send
+    ) -> None:
+        submission = Submission(entry=entry, leaf_hash=leaf_hash, account=publisher.account)
         try:
             async with asyncio.timeout(self._config.add_timeout):
-                added = await self._sequencer.add(entry)
+                added = await self._sequencer.add(submission)
         except BusyError:
             await self._refuse(send, 503, "busy", "too many entries are waiting; try again")
-            return
+        except OverQuotaError:
+            await self._refuse_quota(send)
         except TimeoutError:
             message = "not acknowledged: no witness quorum in time; submit the same entry again"
             await self._refuse(send, 503, "not-ready", message)
-            return
-        answer = {"index": added.index, "leaf_hash": added.leaf_hash.hex()}
-        await respond(send, 200, dumps(answer), JSON_TYPE)
-        self._metrics.acknowledged()
+        else:
+            answer = {"index": added.index, "leaf_hash": added.leaf_hash.hex()}
+            await respond(send, 200, dumps(answer), JSON_TYPE)
+            self._metrics.acknowledged()
 
-    async def _refuse(self, send: Send, status: int, code: str, message: str) -> None:
+    async def _refuse_quota(self, send: Send) -> None:
+        midnight = DAY - self._clock() % DAY
+        retry = (b"retry-after", str(midnight).encode())
+        message = "this publisher's quota of the day (UTC) is used up"
+        await self._refuse(send, 429, "quota", message, (retry,))
+
+    async def _refuse(
+        self,
+        send: Send,
+        status: int,
+        code: str,
+        message: str,
+        headers: Sequence[tuple[bytes, bytes]] = (),
+    ) -> None:
         """Refuse a submission, and count why."""
         self._metrics.refused(code)
-        await respond_error(send, status, code, message)
+        await respond_error(send, status, code, message, headers)

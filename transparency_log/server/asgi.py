@@ -100,10 +100,16 @@ async def respond_file(
     return True
 
 
-async def respond_error(send: Send, status: int, code: str, message: str) -> None:
+async def respond_error(
+    send: Send,
+    status: int,
+    code: str,
+    message: str,
+    headers: Sequence[tuple[bytes, bytes]] = (),
+) -> None:
     """Send an error document; the connection closes, for its body may be unread."""
     body = dumps({"error": {"code": code, "message": message}})
-    await respond(send, status, body, ERROR_TYPE, [(b"connection", b"close")])
+    await respond(send, status, body, ERROR_TYPE, [(b"connection", b"close"), *headers])
 
 
 def header(scope: Scope, name: bytes) -> bytes | None:

@@ -11,7 +11,14 @@ from pathlib import Path
 from transparency_log.cosignature import parse_verifier
 from transparency_log.errors import ConfigurationError, MalformedKeyError, PolicyError
 from transparency_log.note import NoteSigner, Verifier
-from transparency_log.server.secret_files import read_seed, read_token
+from transparency_log.server.publishers import PublisherConfig, Publishers, read_publisher
+from transparency_log.server.secret_files import read_seed
+from transparency_log.server.storage_config import (
+    SequenceConfig,
+    StoreConfig,
+    read_sequence,
+    read_store,
+)
 from transparency_log.server.toml_table import Table, read_table
 from transparency_log.witness_policy import LOG_TYPES, LogPolicy, Witness
 
@@ -38,10 +45,12 @@ class LogConfig:
     origin: str
     # File with the log's Ed25519 seed in base64, mode 0600.
     key: Path
-    # Folder with the tiles and the sequencing database, made by `openpcc-log init`.
-    directory: Path
-    # File with the bearer token that `POST /add` asks for: spam control, never trust. Mode 0600.
-    add_token: Path
+    # Where the public files lie, from `[store]`.
+    store: StoreConfig
+    # Where entries get their place, from `[sequence]`.
+    sequence: SequenceConfig
+    # Who may submit entries, from `[[publishers]]`: spam control, never trust.
+    publishers: tuple[PublisherConfig, ...]
     # Witnesses to ask, and how many must cosign before a checkpoint is published.
     witnesses: tuple[WitnessAddress, ...]
     quorum: int
@@ -104,8 +113,9 @@ def load_log_config(path: Path) -> LogConfig:
     config = LogConfig(
         origin=table.text("origin"),
         key=table.path("key"),
-        directory=table.path("directory"),
-        add_token=table.path("add_token"),
+        store=read_store(table.table("store")),
+        sequence=read_sequence(table.table("sequence")),
+        publishers=tuple(read_publisher(one) for one in table.tables("publishers")),
         witnesses=tuple(_witness(one) for one in table.tables("witnesses")),
         quorum=table.integer("quorum", None, 1, 32),
         listen=table.text("listen", LogConfig.listen),
@@ -118,7 +128,7 @@ def load_log_config(path: Path) -> LogConfig:
         add_timeout=table.integer("add_timeout", LogConfig.add_timeout, 1, 600),
     )
     table.end()
-    read_token(config.add_token)
+    Publishers(config.publishers)
     try:
         _ = config.policy
     except ConfigurationError:

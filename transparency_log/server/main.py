@@ -1,7 +1,7 @@
 """Entry points of `openpcc-log` and `openpcc-witness`: arguments and the clock come in here.
 
 openpcc-log keygen --name ORIGIN --out FILE      new key, prints its verifier key
-openpcc-log init --config FILE                   makes the log's folder
+openpcc-log init --config FILE                   makes the log's store and table
 openpcc-log --config FILE [--check-config]       runs
 """
 
@@ -17,7 +17,7 @@ from transparency_log.server.app import LogApp
 from transparency_log.server.config import load_log_config, load_witness_config
 from transparency_log.server.program import Opened, Program, run
 from transparency_log.server.secret_files import read_seed
-from transparency_log.server.storage import LogStorage
+from transparency_log.server.storage_config import create_storage, open_storage
 from transparency_log.server.witness import WitnessApp, WitnessStore
 from transparency_log.vkey import check_name
 
@@ -40,7 +40,7 @@ def witness_main() -> None:
 @contextmanager
 def _open_log(path: Path, failed: Callable[[], None]) -> Iterator[Opened]:
     config = load_log_config(path)
-    with closing(LogStorage.open(config.directory)) as storage:
+    with open_storage(config.store, config.sequence) as storage:
         app = LogApp(config, storage, clock=unix_now, failed=failed)
         yield config.listen, config.control, app
 
@@ -50,6 +50,11 @@ def _open_witness(path: Path, _failed: Callable[[], None]) -> Iterator[Opened]:
     config = load_witness_config(path)
     with closing(WitnessStore.open(config.database)) as store:
         yield config.listen, config.control, WitnessApp(config, store, clock=unix_now)
+
+
+def _init_log(path: Path) -> None:
+    config = load_log_config(path)
+    create_storage(config.store, config.sequence)
 
 
 def _log_vkey(name: str, path: Path) -> str:
@@ -65,7 +70,7 @@ def _witness_vkey(name: str, path: Path) -> str:
 LOG = Program(
     name="openpcc-log",
     check=load_log_config,
-    init=lambda path: LogStorage.create(load_log_config(path).directory),
+    init=_init_log,
     open=_open_log,
     vkey=_log_vkey,
 )

@@ -42,6 +42,18 @@ def read_token(path: Path) -> str:
     return token
 
 
+def read_dsn(path: Path) -> str:
+    """Read a database's connection string, which may hold a password, from a file of mode 0600.
+
+    Raises:
+        ConfigurationError: missing, readable by others, or not one line.
+    """
+    dsn = _read_secret(path)
+    if not dsn.strip() or "\n" in dsn:
+        raise ConfigurationError(f"{path}: expected a connection string, in one line")
+    return dsn
+
+
 def _read_secret(path: Path) -> str:
     try:
         if stat.S_IMODE(path.stat().st_mode) & 0o077:

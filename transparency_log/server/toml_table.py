@@ -65,6 +65,22 @@ class Table:
             self._wrong(key, f"an integer of {low} to {high}")
         return value
 
+    def optional_texts(self, key: str) -> list[str] | None:
+        """Take a list of texts, or None if the key is left out."""
+        if key not in self._values:
+            return None
+        value = self._take(key, None)
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            self._wrong(key, "a list of texts")
+        return value
+
+    def table(self, key: str) -> "Table":
+        """Take a table."""
+        value = self._take(key, None)
+        if not isinstance(value, dict):
+            self._wrong(key, f"a table [{key}]")
+        return Table(value, self._path)
+
     def tables(self, key: str) -> "list[Table]":
         """Take a list of tables."""
         value = self._take(key, None)

@@ -157,9 +157,11 @@ class DemoStack:
         demo_keys.write_seed(self.folder / "log.key", self.keys.log)
         demo_keys.write_secret(self.folder / "log.token", self.keys.token.encode())
         text = (
-            f'origin = "{ORIGIN}"\nkey = "log.key"\ndirectory = "log"\n'
-            f'add_token = "log.token"\nquorum = {QUORUM}\nlisten = "127.0.0.1:0"\n'
-            "batch_ms = 50\n"
+            f'origin = "{ORIGIN}"\nkey = "log.key"\n'
+            f'quorum = {QUORUM}\nlisten = "127.0.0.1:0"\nbatch_ms = 50\n\n'
+            '[store]\nkind = "directory"\npath = "log"\n\n'
+            '[sequence]\nkind = "sqlite"\npath = "sequence.db"\n\n'
+            '[[publishers]]\nname = "demo"\ntoken = "log.token"\n'
         )
         for number, witness in enumerate(witnesses):
             text += (

@@ -22,6 +22,18 @@ from transparency_log.witness_policy import LogPolicy, Witness
 
 ORIGIN = "log.example/test"
 TOKEN = "a token of sixteen".replace(" ", "-")
+LOG_TABLES = """\
+[store]
+kind = "directory"
+path = "log"
+[sequence]
+kind = "sqlite"
+path = "sequence.db"
+[[publishers]]
+name = "tests"
+token = "token"
+entries_per_day = 1000000
+"""
 COMMANDS = {
     "log": "from transparency_log.server.main import main; main()",
     "witness": "from transparency_log.server.main import witness_main; witness_main()",
@@ -120,9 +132,9 @@ class World:
             for number, vkey in enumerate(self.witness_vkeys)
         )
         self.config("log").write_text(
-            f'origin = "{ORIGIN}"\nkey = "log.key"\ndirectory = "log"\nadd_token = "token"\n'
+            f'origin = "{ORIGIN}"\nkey = "log.key"\n'
             f'quorum = 2\nlisten = "127.0.0.1:0"\ncontrol = "127.0.0.1:0"\n'
-            f"{self.log_options}{witnesses}"
+            f"{self.log_options}{LOG_TABLES}{witnesses}"
         )
 
     def start(self, program: str, name: str) -> Server:

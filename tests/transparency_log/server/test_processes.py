@@ -174,12 +174,14 @@ def test_witnesses_refuse_a_log_that_was_rolled_back(tmp_path: Path) -> None:
         assert world.log is not None
         world.log.stop()
         shutil.copytree(tmp_path / "log", tmp_path / "backup")
+        shutil.copy(tmp_path / "sequence.db", tmp_path / "backup.db")
         world.start_log()
         added(world, entry(1))
         newer = world.client().checkpoint()
         world.log.stop()
         shutil.rmtree(tmp_path / "log")
         (tmp_path / "backup").rename(tmp_path / "log")
+        (tmp_path / "backup.db").rename(tmp_path / "sequence.db")
         world.start_log()
         with pytest.raises(httpx.ReadTimeout):  # another entry at index 1: a second history
             world.add(entry(2), timeout=3)

@@ -13,15 +13,28 @@ VKEYS = [str(witness.key) for witness in MemoryLog().witnesses]
 LOG_TOML = f"""\
 origin = "log.example/test"
 key = "log.key"
-directory = "log"
-add_token = "token"
 quorum = 1
 listen = "127.0.0.1:0"
+[store]
+kind = "directory"
+path = "log"
+[sequence]
+kind = "sqlite"
+path = "sequence.db"
+[[publishers]]
+name = "release"
+token = "token"
+kinds = ["release", "status"]
 [[witnesses]]
 name = "witness-0.example"
 operator = "One"
 vkey = "{VKEYS[0]}"
 url = "http://127.0.0.1:1"
+"""
+SECOND = """\
+[[publishers]]
+name = "{}"
+token = "token"
 """
 WITNESS_TOML = f"""\
 name = "witness.example"
@@ -74,6 +87,17 @@ def test_check_config_accepts_a_good_file(folder: Path) -> None:
         ("witness-0.example", "witness-9.example", "witness-9.example"),
         ('origin = "log.example/test"', 'origin = "log example"', "key"),
         ("[[witnesses]]", "[[witnesses", "TOML"),
+        ('kind = "directory"', 'kind = "disk"', "disk"),
+        ('kind = "sqlite"', 'kind = "mysql"', "mysql"),
+        ('path = "log"', 'path = "log"\nbucket = "b"', "bucket"),
+        ('kind = "directory"\n', "", "kind"),
+        ('kind = "sqlite"', 'kind = "postgres"', "dsn"),
+        ('"release", "status"', '"release", "statuses"', "statuses"),
+        ('["release", "status"]', '"release"', "kinds"),
+        ("[[publishers]]", "[publishers]", "publishers"),
+        ("[[publishers]]", "[[publishers]]\nentries_per_day = 0", "entries_per_day"),
+        ("[[publishers]]", f"{SECOND.format('release')}[[publishers]]", "one name"),
+        ("[[publishers]]", f"{SECOND.format('other')}[[publishers]]", "one token"),
     ],
 )
 def test_log_configuration_errors_name_the_thing(

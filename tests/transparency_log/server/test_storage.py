@@ -1,32 +1,46 @@
+"""The log's storage, in a folder, with either sequencing table."""
+
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from tests.transparency_log.server.logs import (
+    DAY,
+    ENTRIES,
+    grow,
+    note,
+    root,
+    submissions,
+)
 from transparency_log import merkle
 from transparency_log.errors import ConfigurationError, StorageError
-from transparency_log.server.storage import Head, LogStorage
+from transparency_log.server.sequence import Head
+from transparency_log.server.storage import LogStorage
+from transparency_log.server.storage_config import (
+    DirectoryConfig,
+    SequenceConfig,
+    SqliteConfig,
+    create_storage,
+    open_storage,
+)
 from transparency_log.tile import TilePath, bundle_path, new_tiles, parse_bundle
 
-ENTRIES = [number.to_bytes(2, "big") for number in range(600)]
-
-
-def root(size: int) -> bytes:
-    return merkle.tree_root([merkle.leaf_hash(entry) for entry in ENTRIES[:size]])
+Place = tuple[DirectoryConfig, SequenceConfig]
 
 
 @pytest.fixture
-def storage(tmp_path: Path) -> Iterator[LogStorage]:
-    LogStorage.create(tmp_path / "log")
-    with closing(LogStorage.open(tmp_path / "log")) as found:
+def place(tmp_path: Path, sequence_config: SequenceConfig) -> Place:
+    """An empty log, not open."""
+    store = DirectoryConfig(path=tmp_path / "log")
+    create_storage(store, sequence_config)
+    return store, sequence_config
+
+
+@pytest.fixture
+def storage(place: Place) -> Iterator[LogStorage]:
+    with open_storage(*place) as found:
         yield found
-
-
-def grow(storage: LogStorage, start: int, end: int) -> None:
-    storage.append(ENTRIES[start:end])
-    storage.write_tiles()
-    storage.record_head(Head(size=end, root=storage.root(end)))
 
 
 def test_tiles_of_a_log_that_grew_give_its_root(storage: LogStorage) -> None:
@@ -34,7 +48,7 @@ def test_tiles_of_a_log_that_grew_give_its_root(storage: LogStorage) -> None:
     for end in (1, 2, 255, 256, 257, 511, 600):
         grow(storage, position, end)
         position = end
-        assert storage.root(end) == root(end)
+        assert storage.head() == Head(size=end, root=root(end))
     found = []
     for index in range(3):
         path = bundle_path(index, 600)
@@ -42,38 +56,51 @@ def test_tiles_of_a_log_that_grew_give_its_root(storage: LogStorage) -> None:
     assert found == ENTRIES
 
 
+def test_log_goes_on_where_it_was_closed(place: Place) -> None:
+    position = 0
+    for end in (1, 255, 256, 257, 512, 600):
+        with open_storage(*place) as storage:
+            grow(storage, position, end)
+            assert storage.root(position) == root(position)
+        position = end
+    with open_storage(*place) as storage:
+        assert storage.head() == Head(size=600, root=root(600))
+
+
 def test_entry_keeps_its_index(storage: LogStorage) -> None:
-    assert storage.append([b"a", b"b", b"a"]) == [0, 1, 0]
-    assert storage.append([b"c", b"b"]) == [2, 1]
-    assert storage.size() == 3
+    assert storage.append(submissions([b"a", b"b", b"a"]), day=DAY) == [0, 1, 0]
+    storage.write_tiles()
+    assert storage.append(submissions([b"c", b"b"]), day=DAY) == [2, 1]
+    storage.write_tiles()
+    assert storage.size == 3
 
 
-def test_interrupted_growth_is_finished_at_the_next_start(tmp_path: Path) -> None:
-    LogStorage.create(tmp_path / "log")
-    with closing(LogStorage.open(tmp_path / "log")) as storage:
+def test_interrupted_growth_is_finished_at_the_next_start(place: Place) -> None:
+    with open_storage(*place) as storage:
         grow(storage, 0, 10)
-        storage.append(ENTRIES[10:300])  # and the process ends before the tiles are written
-    with closing(LogStorage.open(tmp_path / "log")) as storage:
-        assert storage.head().size == 10
-        assert storage.root(300) == root(300)
+        # and the process ends before the tiles are written
+        storage.append(submissions(ENTRIES[10:300]), day=DAY)
+    with open_storage(*place) as storage:
+        assert storage.root(10) == root(10)
+        assert storage.head() == Head(size=300, root=root(300))
 
 
-def test_half_written_tiles_are_written_again(tmp_path: Path) -> None:
-    LogStorage.create(tmp_path / "log")
-    with closing(LogStorage.open(tmp_path / "log")) as storage:
+def test_half_written_tiles_are_written_again(place: Place) -> None:
+    with open_storage(*place) as storage:
         grow(storage, 0, 10)
-        storage.append(ENTRIES[10:20])
-        folder = tmp_path / "log" / "tile" / "entries" / "000.p"
+        storage.append(submissions(ENTRIES[10:20]), day=DAY)
+        folder = place[0].path / "tile" / "entries" / "000.p"
         (folder / ".20.new").write_bytes(b"half")
-    with closing(LogStorage.open(tmp_path / "log")) as storage:
+    with open_storage(*place) as storage:
         assert parse_bundle(storage.read(bundle_path(0, 20)), 20) == ENTRIES[:20]
+    assert not list(place[0].path.rglob("*.new"))
 
 
-def test_tile_is_never_written_with_other_bytes(storage: LogStorage, tmp_path: Path) -> None:
+def test_tile_is_never_written_with_other_bytes(storage: LogStorage, place: Place) -> None:
     grow(storage, 0, 10)
-    storage.append(ENTRIES[10:20])
-    (tmp_path / "log" / "tile" / "0" / "000.p" / "20").write_bytes(bytes(640))
-    with pytest.raises(StorageError):
+    storage.append(submissions(ENTRIES[10:20]), day=DAY)
+    (place[0].path / "tile" / "0" / "000.p" / "20").write_bytes(bytes(640))
+    with pytest.raises(StorageError, match="exists with other bytes"):
         storage.write_tiles()
 
 
@@ -81,24 +108,26 @@ def test_signed_tree_never_shrinks_or_changes(storage: LogStorage) -> None:
     grow(storage, 0, 10)
     storage.record_head(storage.head())
     for head in (Head(size=9, root=root(9)), Head(size=10, root=bytes(32))):
-        with pytest.raises(StorageError):
+        with pytest.raises(StorageError, match="already signed"):
             storage.record_head(head)
 
 
-def test_partial_tiles_go_once_the_full_one_is_published(
-    storage: LogStorage, tmp_path: Path
-) -> None:
-    grow(storage, 0, 10)
-    storage.publish(b"note", old_size=0, size=10)
-    grow(storage, 10, 300)
-    assert storage.read(bundle_path(0, 10))
-    storage.publish(b"newer", old_size=10, size=300)
-    assert not list((tmp_path / "log" / "tile" / "entries").glob("000.p"))
-    assert storage.checkpoint() == b"newer"
-    for path in new_tiles(0, 300):
-        assert storage.read(path)
-    assert storage.root(10) == root(10)
-    assert storage.read(TilePath(level=0, index=0))
+def test_partial_tiles_go_once_the_full_one_is_published(place: Place) -> None:
+    with open_storage(*place) as storage:
+        grow(storage, 0, 10)
+        storage.publish(note(10), size=10)
+        grow(storage, 10, 11)
+    with open_storage(*place) as storage:  # one that begins anew knows them, too
+        grow(storage, 11, 12)
+        grow(storage, 12, 300)
+        assert storage.read(bundle_path(0, 10))
+        storage.publish(note(300), size=300)
+        assert list((place[0].path / "tile").rglob("000.p")) == [place[0].path / "tile/1/000.p"]
+        assert storage.checkpoint == note(300)
+        for path in new_tiles(0, 300):
+            assert storage.read(path)
+        assert storage.root(10) == root(10)
+        assert storage.read(TilePath(level=0, index=0))
 
 
 def test_consistency_between_any_two_sizes(storage: LogStorage) -> None:
@@ -114,28 +143,65 @@ def test_consistency_between_any_two_sizes(storage: LogStorage) -> None:
         )
 
 
-def test_one_process_at_a_time(storage: LogStorage, tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="in use"):
-        LogStorage.open(tmp_path / "log")
+def test_one_process_at_a_time(storage: LogStorage, place: Place) -> None:
+    with pytest.raises(ConfigurationError, match="in use"), open_storage(*place):
+        pass
 
 
-def test_a_log_that_is_not_opened_is_let_go(tmp_path: Path) -> None:
-    LogStorage.create(tmp_path / "log")
-    with closing(LogStorage.open(tmp_path / "log")) as storage:
+def test_one_process_at_a_time_in_a_folder(
+    storage: LogStorage, place: Place, tmp_path: Path
+) -> None:
+    other = SqliteConfig(path=tmp_path / "other.db")
+    create_storage(DirectoryConfig(path=tmp_path / "other"), other)
+    with pytest.raises(ConfigurationError, match="log: in use"), open_storage(place[0], other):
+        pass
+
+
+def test_a_log_that_is_not_opened_is_let_go(place: Place) -> None:
+    with open_storage(*place) as storage:
         grow(storage, 0, 10)
-    tile = tmp_path / "log" / "tile" / "0" / "000.p" / "10"
+    tile = place[0].path / "tile" / "0" / "000.p" / "10"
     genuine = tile.read_bytes()
-    tile.write_bytes(bytes(320))
-    with pytest.raises(StorageError):
-        LogStorage.open(tmp_path / "log")
+    for wrong in (bytes(320), genuine[:-1], b""):
+        tile.write_bytes(wrong)
+        with pytest.raises(StorageError), open_storage(*place):
+            pass
+    tile.unlink()
+    with pytest.raises(StorageError, match="backup"), open_storage(*place):
+        pass
     tile.write_bytes(genuine)
-    with closing(LogStorage.open(tmp_path / "log")) as again:
-        assert again.size() == 10
+    with open_storage(*place) as again:
+        assert again.size == 10
 
 
-def test_nothing_is_made_or_overwritten_silently(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="init"):
-        LogStorage.open(tmp_path / "log")
-    LogStorage.create(tmp_path / "log")
+def test_table_older_than_the_files_is_refused(place: Place, tmp_path: Path) -> None:
+    with open_storage(*place) as storage:
+        grow(storage, 0, 10)
+        storage.publish(note(10), size=10)
+    older = SqliteConfig(path=tmp_path / "older.db")
+    create_storage(DirectoryConfig(path=tmp_path / "other"), older)
+    with pytest.raises(StorageError, match="checkpoint"), open_storage(place[0], older):
+        pass
+
+
+def test_checkpoint_that_somebody_else_replaced_stays(storage: LogStorage, place: Place) -> None:
+    grow(storage, 0, 10)
+    storage.publish(note(10), size=10)
+    (place[0].path / "checkpoint").write_bytes(note(11))
+    grow(storage, 10, 12)
+    with pytest.raises(StorageError, match="somebody else"):
+        storage.publish(note(12), size=12)
+    assert (place[0].path / "checkpoint").read_bytes() == note(11)
+
+
+def test_nothing_is_made_or_overwritten_silently(
+    tmp_path: Path, sequence_config: SequenceConfig
+) -> None:
+    store = DirectoryConfig(path=tmp_path / "log")
+    with pytest.raises(ConfigurationError, match="init"), open_storage(store, sequence_config):
+        pass
+    create_storage(store, sequence_config)
     with pytest.raises(ConfigurationError, match="not empty"):
-        LogStorage.create(tmp_path / "log")
+        create_storage(store, sequence_config)
+    with pytest.raises(ConfigurationError, match=r"exists|already"):
+        create_storage(DirectoryConfig(path=tmp_path / "other"), sequence_config)
