@@ -9,12 +9,14 @@ condition that the store itself checks, at once with the write:
 
 Where the condition fails, the file is read back: with the bytes that were to be written, the write
 is done (ours, its answer lost, or one of the same bytes); with others it is refused. A store that
-takes such headers and ignores them would do none of this, so `open` tries it out first.
+takes such headers and ignores them, or checks them in one step and writes in another, would do none
+of this, so `open` tries it out first.
 
 A bucket says nothing of order: `write_once` writes many files at once, and a crash leaves any of
 them. That is the promise that `store.ObjectStore` makes, and no more.
 """
 
+import secrets
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import suppress
@@ -41,21 +43,17 @@ TILE_HEADERS = {
 }
 """As the log serves them: tiles and bundles never change."""
 
-PROBE = "openpcc-probe"
-"""File that shows whether a store keeps conditions. It stays, and no log has a file of the name."""
-
-ABSENT = "openpcc-probe-absent"
-"""Name of a file that is never written."""
+PROBE = "openpcc-probe-"
+"""Begins the name of a file that is written and deleted while a store is opened."""
 
 PROBE_HEADERS = {"ContentType": "text/plain; charset=utf-8", "CacheControl": "no-store"}
 
-PROBE_DATA = b"openpcc-log tries here whether this store keeps the conditions of a write.\n"
+PROBE_SIZE = 64
+"""Bytes that such a file may have."""
 
-PROBE_OTHER = b"This store does not keep the conditions of a write. openpcc-log refuses it.\n"
-"""What must never be written."""
-
-NO_ETAG = '"00000000000000000000000000000000"'
-"""An ETag that names no content."""
+RIVALS = 8
+"""Writes at once, of which a store must let one through: some check a condition and write only
+then, so that two may pass the check before either has written."""
 
 
 class S3Store:
@@ -171,35 +169,47 @@ def _headers(name: str) -> dict[str, str]:
 
 
 def _probe(bucket: S3Bucket) -> None:
-    """Try what the log relies on: a missing file is said to be, and conditions are kept.
+    """Try all that the log relies on, in a file that is gone afterwards.
+
+    1. a missing file is said to be missing    not forbidden, and not a web page
+    2. of many first writes one goes through   `If-None-Match`
+    3. of many replacements one goes through   `If-Match`
+    4. a file can be deleted
 
     Raises:
         StorageError: not so, or the store cannot be used at all.
     """
+    name = PROBE + secrets.token_hex(8)
     with suppress(FileNotFoundError):
-        bucket.get(ABSENT, len(PROBE_DATA))
-    with suppress(ConditionFailedError):  # it is there from an earlier start
-        bucket.put_new(PROBE, PROBE_DATA, PROBE_HEADERS)
-    found = bucket.get(PROBE, 2 * len(PROBE_DATA))
+        bucket.get(name, PROBE_SIZE)  # 1
     try:
-        bucket.put_over(PROBE, PROBE_DATA, PROBE_HEADERS, etag=found.etag)
-    except ConditionFailedError:
+        _race(bucket, "If-None-Match", lambda data: bucket.put_new(name, data, PROBE_HEADERS))  # 2
+        etag = bucket.get(name, PROBE_SIZE).etag
+        put_over = partial(bucket.put_over, name, headers=PROBE_HEADERS, etag=etag)
+        _race(bucket, "If-Match", lambda data: put_over(data=data))  # 3
+    finally:
+        bucket.delete(name)  # 4
+
+
+def _race(bucket: S3Bucket, header: str, write: Callable[[bytes], None]) -> None:
+    """Write at once what only one may write; never bytes that were there, which keep an ETag."""
+
+    def wins(number: int) -> bool:
+        try:
+            write(f"{header}, writer {number}\n".encode())
+        except ConditionFailedError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(max_workers=RIVALS) as pool:
+        winners = sum(pool.map(wins, range(RIVALS)))
+    if winners > 1:
         raise StorageError(
-            f"{bucket}: the store does not know its own ETag again, or another log starts in this "
-            "place; use a store that keeps conditional writes, and one prefix for each log"
-        ) from None
-    put_over = partial(bucket.put_over, PROBE, PROBE_OTHER, PROBE_HEADERS)
-    _must_fail(bucket, "If-Match", partial(put_over, etag=NO_ETAG))
-    put_new = partial(bucket.put_new, PROBE, PROBE_OTHER, PROBE_HEADERS)
-    _must_fail(bucket, "If-None-Match", put_new)
-
-
-def _must_fail(bucket: S3Bucket, header: str, write: Callable[[], None]) -> None:
-    try:
-        write()
-    except ConditionFailedError:
-        return
-    raise StorageError(
-        f"{bucket}: the store ignores {header}, so two logs could overwrite each other unseen; "
-        "use a store that keeps conditional writes"
-    )
+            f"{bucket}: the store does not keep {header} ({winners} of {RIVALS} writes at once "
+            "went through), so two logs could overwrite each other unseen; use a store that does"
+        )
+    if winners == 0:
+        raise StorageError(
+            f"{bucket}: of {RIVALS} writes with {header} none went through; start again, and if it "
+            "stays so use another store"
+        )

@@ -162,7 +162,7 @@ def test_no_write_comes_without_a_condition(moto: MotoServer, new_bucket: str) -
         store.write_once([(TILE, b"tile")])
         store.replace("checkpoint", b"one", old=None)
         store.replace("checkpoint", b"two", old=b"one")
-    assert len(none) == writes(moto) == 7
+    assert len(none) == writes(moto) == 2 * s3_store.RIVALS + 3
     assert all((one == "*") != bool(other) for one, other in zip(none, match, strict=True))
 
 
@@ -326,31 +326,36 @@ def test_files_can_be_served_as_they_are(moto: MotoServer, bucket: str, store: S
         assert (head["ContentType"], head["CacheControl"]) == (kind, cache)
 
 
-def test_a_start_leaves_one_file_and_a_second_start_none(moto: MotoServer, new_bucket: str) -> None:
-    for _ in range(2):
-        open_store(moto, new_bucket).close()
-        listed = moto.client().list_objects_v2(Bucket=new_bucket)["Contents"]
-        assert [one["Key"] for one in listed] == [f"log/{s3_store.PROBE}"]
+def test_a_start_leaves_nothing(moto: MotoServer, new_bucket: str) -> None:
+    open_store(moto, new_bucket).close()
+    assert "Contents" not in moto.client().list_objects_v2(Bucket=new_bucket)
 
 
-@pytest.mark.parametrize("ignored", [1, 2, 3, 4])
-def test_refuses_a_store_that_ignores_conditions(
-    moto: MotoServer, new_bucket: str, ignored: int
+def test_refuses_a_store_that_ignores_conditions(moto: MotoServer, new_bucket: str) -> None:
+    moto.fail("PUT", "", *[ignore_conditions] * s3_store.RIVALS)
+    with pytest.raises(ConfigurationError, match=r"does not keep If-None-Match .8 of 8"):
+        open_store(moto, new_bucket)
+    assert "Contents" not in moto.client().list_objects_v2(Bucket=new_bucket)
+
+
+@pytest.mark.parametrize(("before", "header"), [(0, "If-None-Match"), (8, "If-Match")])
+def test_refuses_a_store_that_checks_and_then_writes(
+    moto: MotoServer, bucket: str, before: int, header: str
 ) -> None:
-    """The writes of the probe: new, over its own, over another's, new again."""
-    faults = [ignore_conditions if number == ignored else as_asked for number in range(1, 5)]
-    moto.fail("PUT", s3_store.PROBE, *faults)
-    if ignored <= 2:  # these hold; a store that ignores only them loses nothing
-        open_store(moto, new_bucket).close()
-        return
-    with pytest.raises(ConfigurationError, match=r"ignores If-(None-)?Match"):
-        open_store(moto, new_bucket)
+    """Two writes at once pass the check, as with moto itself where requests take no turns."""
+    moto.fail("PUT", "", *[as_asked] * before, ignore_conditions, ignore_conditions)
+    with pytest.raises(ConfigurationError, match=f"does not keep {header} .[23] of 8"):
+        open_store(moto, bucket)
 
 
-def test_refuses_a_store_that_ignores_every_condition(moto: MotoServer, new_bucket: str) -> None:
-    moto.fail("PUT", s3_store.PROBE, *[ignore_conditions] * 9)
-    with pytest.raises(ConfigurationError, match=r"ignores.*use a store that keeps"):
-        open_store(moto, new_bucket)
+@pytest.mark.parametrize(("before", "header"), [(0, "If-None-Match"), (8, "If-Match")])
+def test_refuses_a_store_that_lets_no_condition_hold(
+    moto: MotoServer, bucket: str, before: int, header: str
+) -> None:
+    refusal = answer("412 Precondition Failed", "PreconditionFailed")
+    moto.fail("PUT", "", *[as_asked] * before, *[refusal] * s3_store.RIVALS)
+    with pytest.raises(ConfigurationError, match=f"with {header} none went through"):
+        open_store(moto, bucket)
 
 
 REFUSALS = [
@@ -360,6 +365,7 @@ REFUSALS = [
     ("GET", "403 Forbidden", "InvalidAccessKeyId", "credentials"),
     ("GET", "403 Forbidden", "SignatureDoesNotMatch", "secret key"),
     ("GET", "403 Forbidden", "RequestTimeTooSkewed", "clock"),
+    ("DELETE", "403 Forbidden", "AccessDenied", "s3:DeleteObject"),
     ("PUT", "501 Not Implemented", "NotImplemented", "conditional writes"),
     ("GET", "404 Not Found", "NoSuchBucket", "no such bucket"),
     ("GET", "404 Not Found", "Odd", "refuses"),
