@@ -288,12 +288,13 @@ def _certificate(data: bytes, cut: _Cut, loaded: x509.Certificate) -> Certificat
     constraints = key_usage = None
     others = {}
     for extension in loaded.extensions:
-        if isinstance(extension.value, x509.BasicConstraints):
-            constraints = extension.value
-        elif isinstance(extension.value, x509.KeyUsage):
-            key_usage = extension.value
+        value = extension.value
+        if isinstance(value, x509.BasicConstraints):
+            constraints = value
+        elif isinstance(value, x509.KeyUsage):
+            key_usage = value
         else:
-            others[extension.oid] = extension.value.public_bytes()
+            others[extension.oid] = value.public_bytes()
     key = loaded.public_key()
     return Certificate(
         der=data,

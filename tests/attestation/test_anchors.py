@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from attestation.anchors import VENDOR_ROOTS, anchors_of
-from attestation.certificates import check_path, parse_certificate
+from attestation.certificates import check_issued, check_path, parse_certificate
 from attestation.policy import AppraisalPolicy
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,4 +53,5 @@ def test_each_pin_is_a_published_self_signed_root(kind: str):
             found.add(anchors[0].name)
             assert certificate.name == anchors[0].name
             check_path((certificate,), anchors=anchors, now=certificate.not_before)
+            check_issued(certificate, certificate)
     assert found == {anchor.name for anchor in VENDOR_ROOTS if anchor.platform == kind}
