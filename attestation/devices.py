@@ -4,15 +4,17 @@ As many as the release says, each a different one, authentic, asked with this ep
 measured as its RIM says. How a report is read is for the family of the device; the table names it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from attestation.checks import OF_A_DEVICE, Checks, Value, given, readable
-from attestation.claims import Context, DeviceAppraisal, DeviceClaims, DeviceFamily
+from attestation.claims import Context, DeviceAppraisal, DeviceClaims, DeviceFamily, Ground
 from attestation.errors import AppraisalError
-from attestation.evidence import DeviceEvidence
+from attestation.evidence import DeviceEvidence, DevicesSection, Endorsement
 from attestation.nvidia import authenticate as nvidia
 from attestation.nvidia import topology as nvidia_topology
+from attestation.nvidia.explain import explain_devices
 from attestation.policy import Mark
 from attestation.reference_values import ReferenceValues
 from attestation.simulated import authenticate as simulated
@@ -26,6 +28,9 @@ FAMILIES: Mapping[str, DeviceFamily] = {
 
 SET_CHECKS: Sequence[Callable[[Sequence[DeviceEvidence]], None]] = (nvidia_topology.check_set,)
 """What is judged of all devices together, once each is authentic: that they are of one machine."""
+
+MODE = re.compile(rb'"mode":"([^"]*)"')
+"""A device's mode in the section, which has one spelling."""
 
 CHECKED = ("6.authentic", "6.nonce", "6.measurements")
 """What is judged of each device."""
@@ -90,6 +95,45 @@ def appraise_one(device: DeviceEvidence, *, context: Context, checks: Checks) ->
 def appraise_rim(data: bytes, *, context: Context, checks: Checks) -> int | None:
     """Judge a RIM by itself, recording `OF_A_RIM`; give until when it holds."""
     return checks.run("6.measurements", lambda: nvidia.authenticate_rim(data, context))
+
+
+def explain_section(data: bytes, endorsements: tuple[Endorsement, ...]) -> tuple[Ground, ...]:
+    """Give the bytes behind step 6 of a bundle; what does not parse has none.
+
+    Args:
+        data: `sections.devices`.
+        endorsements: as stapled.
+    """
+    section = readable(lambda: DevicesSection.parse(data))
+    devices = () if section is None else section.devices
+    known = {one.kind for one in devices if FAMILIES.get(one.kind) is nvidia}
+    others = (
+        Ground(
+            check="6.authentic",
+            part=f"device {number} report",
+            offset=0,
+            size=len(device.report),
+            field=device.kind,
+            value=device.report,
+        )
+        for number, device in enumerate(devices)
+        if device.kind not in known
+    )
+    return (*_modes(data), *explain_devices(devices, endorsements, kinds=known), *others)
+
+
+def _modes(data: bytes) -> Iterator[Ground]:
+    """Give the agent's words; no text of the section holds a quote, so each is one of them."""
+    for match in MODE.finditer(data):
+        value, (begin, end) = match[1], match.span(1)
+        yield Ground(
+            check="6.mode",
+            part="devices section",
+            offset=begin,
+            size=end - begin,
+            field="mode",
+            value=value,
+        )
 
 
 def _some(value: Value | None) -> tuple[Value, ...]:

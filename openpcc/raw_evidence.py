@@ -5,7 +5,7 @@ runs there or whose keys it holds; every other check of the argument is out of s
 the report as such. `openpcc.offline` judges bundles, which need what the log shows as well.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import assert_never
 
@@ -13,10 +13,12 @@ from attestation import verifier
 from attestation.checks import CHECKS, Check, Checks
 from attestation.claims import Context, Ground
 from attestation.devices import appraise_one, appraise_rim
+from attestation.nvidia.explain import explain_devices, explain_rim
 from attestation.parts import AnyParts, DeviceParts, Parts, RimParts, TpmParts
 from attestation.policy import AppraisalPolicy, Floors, NewestAccepted
 from attestation.result import KINDS, OUTSIDE, Report, Scope
 from attestation.tpm.alone import appraise_files, appraise_log
+from attestation.tpm.explain import explain_files
 
 BEYOND: Mapping[Scope, str] = {
     Scope.PARTS: "a quote with its endorsements does not show it",
@@ -99,10 +101,20 @@ def explain_parts(parts: AnyParts, policy: AppraisalPolicy) -> tuple[Ground, ...
     match parts:
         case Parts():
             return verifier.explain(parts.platform, parts.quote, parts.endorsements, policy)
-        case DeviceParts() | RimParts() | TpmParts():
-            return ()
+        case DeviceParts():
+            return in_order(explain_devices((parts.device,), parts.endorsements))
+        case RimParts():
+            return in_order(explain_rim(parts.rim, parts.endorsements))
+        case TpmParts():
+            return in_order(explain_files(parts.files))
         case _:
             assert_never(parts)
+
+
+def in_order(grounds: Iterable[Ground]) -> tuple[Ground, ...]:
+    """Put grounds in the order of the table of checks."""
+    order = list(CHECKS)
+    return tuple(sorted(grounds, key=lambda one: order.index(one.check)))
 
 
 def _context(parts: DeviceParts | RimParts | None, now: int, policy: AppraisalPolicy) -> Context:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from attestation import verifier
 from attestation.claims import Ground
+from attestation.devices import explain_section
 from attestation.errors import MalformedEvidenceError
 from attestation.evidence import MAX_BUNDLE, EvidenceBundle
 from attestation.policy import AppraisalPolicy
@@ -14,6 +15,7 @@ from openpcc.cli.verify.judged import POLICY_REMEDY, Judged, read
 from openpcc.config import ClientConfig, ClientPolicy, default_path
 from openpcc.errors import ConfigurationError
 from openpcc.log_checks import Known
+from openpcc.raw_evidence import in_order
 from transparency_log.errors import LogError
 from transparency_log.merkle import MAX_PROOF
 from transparency_log.note import MAX_NOTE
@@ -92,4 +94,7 @@ def _bundle_grounds(data: bytes, policy: AppraisalPolicy) -> tuple[Ground, ...]:
         bundle = EvidenceBundle.parse(data)
     except MalformedEvidenceError:
         return ()  # as 1.parse says
-    return verifier.explain(bundle.platform, bundle.quote, bundle.endorsements, policy)
+    stapled = bundle.endorsements
+    quote = verifier.explain(bundle.platform, bundle.quote, stapled, policy)
+    section = () if bundle.devices is None else explain_section(bundle.devices, stapled)
+    return in_order((*quote, *section))

@@ -229,6 +229,33 @@ def test_hardware_without_a_report_that_names_the_key_is_not_judged(judge):
     assert "needs an hcl_report" in str(report.failed[0].actual)
 
 
+@pytest.mark.parametrize(
+    ("name", "checks"),
+    [
+        ("gpu", {"6.authentic", "6.nonce", "6.measurements"}),
+        ("rim", {"6.measurements"}),
+        ("tpm", {"2.signature", "2.chain", "2.identity", "3.binding"}),
+    ],
+)
+def test_explains_with_the_very_bytes(verify, tmp_path, name, checks):
+    raw = ALL[name]()
+    words = [*raw.words(tmp_path), "--explain"]
+    grounds = json.loads(verify(*words, "--json")[1])["grounds"]
+    assert {one["check"] for one in grounds} >= checks
+    rims = raw.lists.get("rims", ())
+    files = {
+        "report": raw.files.get("report", b""),
+        "quote message": raw.files.get("quote_message", b""),
+        "rim 0": raw.files.get("rim", rims[0] if rims else b""),
+    }
+    shown = [one for one in grounds if files.get(one["part"], b"")]
+    assert len(shown) > 4
+    for one in shown:
+        data = files[one["part"]][one["offset"] : one["offset"] + one["size"]]
+        assert data.hex() == one["value"]
+    assert shown[0]["value"][:32] in verify(*words)[1]
+
+
 @pytest.mark.parametrize("word", ["kind nvidia", "kind tpm"])
 def test_the_names_are_those_of_the_kind(capsys, word):
     kind = word.split()[1]

@@ -354,7 +354,11 @@ def test_explains_with_the_very_bytes(verify, tmp_path):
 
 
 def test_explains_a_bundle(verify, bundle):
-    assert json.loads(verify(*bundle, *AT, "--explain", "--json").out)["grounds"] is not None
+    grounds = json.loads(verify(*bundle, *AT, "--explain", "--json").out)["grounds"]
+    shown = [(one["check"], one["part"]) for one in grounds]
+    order = [list(CHECKS).index(check) for check, _part in shown]
+    assert order == sorted(order)
+    assert {("6.mode", "devices section"), ("3.binding", "quote")} <= set(shown)
     assert "grounds" not in json.loads(verify(*bundle, *AT, "--json").out)
 
 
