@@ -21,6 +21,7 @@ from transparency_log.dsse import (
     Envelope,
     EnvelopeSigner,
     Signature,
+    key_hint,
     pae,
     parse_strict_envelope,
 )
@@ -143,19 +144,29 @@ def missing(signed: Iterable[bytes], groups: Groups) -> tuple[str, ...]:
     )
 
 
+def require_may_sign(draft: Draft, keys: Iterable[bytes], groups: Groups) -> None:
+    """Check that keys may sign this, and have not yet.
+
+    Raises:
+        NotSignedError: one may not, or has; or see `signed_by`.
+    """
+    signed = set(signed_by(draft, groups))
+    for key in keys:
+        if key not in _listed(groups.values()):
+            raise NotSignedError(f"key {key_hint(key)}: the policy does not list it to sign this")
+        if key in signed:
+            raise NotSignedError(f"key {key_hint(key)}: has signed already, or is named twice")
+        signed.add(key)
+
+
 def countersign(draft: Draft, signers: Sequence[EnvelopeSigner], groups: Groups) -> Draft:
     """Add signatures.
 
     Raises:
-        NotSignedError: a key that may not sign this, or has signed it; or see `signed_by`.
+        NotSignedError: see `require_may_sign`.
+        MalformedEntryError: with them the entry would be too long for a log.
     """
-    signed = set(signed_by(draft, groups))
-    for signer in signers:
-        if signer.public_key not in _listed(groups.values()):
-            raise NotSignedError("the policy does not list this key for this kind of entry")
-        if signer.public_key in signed:
-            raise NotSignedError("this key has signed already")
-        signed.add(signer.public_key)
+    require_may_sign(draft, [one.public_key for one in signers], groups)
     added = sign_envelope(draft.payload, PAYLOAD_TYPE, signers).signatures
     result = replace(draft, signatures=(*draft.signatures, *added))
     if len(result.signatures) > MAX_SIGNATURES or len(result.encode()) > MAX_ENTRY:

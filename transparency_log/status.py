@@ -100,7 +100,7 @@ def parse_status(predicate: Members, *, log: str) -> StatusStatement:
         previous=previous,
         issued=predicate.integer("issued"),
         releases=tuple(_hash(leaf, predicate) for leaf in releases),
-        floors=_floors(predicate.child("floors")),
+        floors=parse_floors(predicate.child("floors")),
     )
     predicate.end()
     return status
@@ -115,12 +115,12 @@ def parse_chain(predicate: Members) -> tuple[int, bytes | None]:
     return sequence, previous
 
 
-def _hash(text: str, members: Members) -> bytes:
-    one = Members({"leaf": text}, f"{members.name}.releases")
-    return one.hex("leaf", size=32)
+def parse_floors(members: Members) -> Floors:
+    """Read floors.
 
-
-def _floors(members: Members) -> Floors:
+    Raises:
+        StrictJSONError: another spelling.
+    """
     crl, minimum = members.child("crl"), members.child("minimum_tcb")
     floors = Floors(
         crl=dict(_issuer(crl, key) for key in _names(crl)),
@@ -129,6 +129,11 @@ def _floors(members: Members) -> Floors:
     )
     members.end()
     return floors
+
+
+def _hash(text: str, members: Members) -> bytes:
+    one = Members({"leaf": text}, f"{members.name}.releases")
+    return one.hex("leaf", size=32)
 
 
 def _issuer(members: Members, key: str) -> tuple[bytes, Floor]:
