@@ -11,7 +11,7 @@ in scope.
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from attestation.nvidia.xml_tree import Element, Name
+from attestation.nvidia.xml_tree import Element
 
 ALGORITHMS = frozenset(
     {
@@ -67,9 +67,10 @@ def _write(parts: list[str], element: Element, scope: Mapping[str, str], declare
     """
     name = element.name.qualified
     parts.append(f"<{name}{declared}")
-    for one, value in sorted(element.attributes, key=_order):
+    for place, label in element.labels.ordered:
+        value = element.values[place]
         # Letters and digits are written as they are, and nearly every value is nothing else.
-        parts.append(f' {one.qualified}="{value if value.isalnum() else value.translate(VALUE)}"')
+        parts.append(f' {label}="{value if value.isalnum() else value.translate(VALUE)}"')
     parts.append(">")
     for part in element.content:
         if isinstance(part, str):
@@ -87,7 +88,3 @@ def _declarations(scope: Mapping[str, str], written: Mapping[str, str]) -> str:
         for prefix, namespace in sorted(scope.items())
         if written.get(prefix, "") != namespace
     )
-
-
-def _order(attribute: tuple[Name, str]) -> tuple[str, str]:
-    return attribute[0].expanded

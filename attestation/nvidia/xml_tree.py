@@ -13,10 +13,9 @@ byte; and should a document type still get as far as the parser, it is refused t
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
 from xml.parsers import expat
 
 from attestation.errors import MalformedEvidenceError
@@ -66,19 +65,48 @@ class Name:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Labels:
+    """The names of an element's attributes; elements that say the same of themselves share them.
+
+    Attributes:
+        names: as written; no two with the same namespace and local name.
+        places: namespace and local name, to the place among them.
+        ordered: the same in the order of canonical XML: place, and name as written.
+    """
+
+    names: tuple[Name, ...]
+    places: Mapping[tuple[str, str], int]
+    ordered: tuple[tuple[int, str], ...]
+
+    @classmethod
+    def of(cls, names: tuple[Name, ...]) -> "Labels":
+        """Order names."""
+        places = {name.expanded: place for place, name in enumerate(names)}
+        ordered = tuple((places[one], names[places[one]].qualified) for one in sorted(places))
+        return cls(names=names, places=places, ordered=ordered)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Element:
     """An element.
 
     Attributes:
         declared: prefixes that it declares, to namespaces; the empty prefix is the default's.
-        attributes: all others; no two with the same namespace and local name.
+        labels: the names of all its other attributes.
+        values: of these attributes, one for each name.
         content: elements and text, in order; no two texts next to each other.
     """
 
     name: Name
     declared: tuple[tuple[str, str], ...]
-    attributes: tuple[tuple[Name, str], ...]
+    labels: Labels
+    values: tuple[str, ...]
     content: "tuple[Element | str, ...]" = field(repr=False)
+
+    @property
+    def attributes(self) -> "Iterator[tuple[Name, str]]":
+        """Give the attributes, as written."""
+        return zip(self.labels.names, self.values, strict=True)
 
     @property
     def elements(self) -> "tuple[Element, ...]":
@@ -98,10 +126,8 @@ class Element:
 
     def attribute(self, local: str, namespace: str = "") -> str | None:
         """Give the value of an attribute; None where there is none."""
-        for name, value in self.attributes:
-            if name.local == local and name.namespace == namespace:
-                return value
-        return None
+        place = self.labels.places.get((namespace, local))
+        return None if place is None else self.values[place]
 
 
 def parse_xml(data: bytes) -> Element:
@@ -127,21 +153,8 @@ def parse_xml(data: bytes) -> Element:
     return builder.root()
 
 
-class _Open(NamedTuple):
-    """An element whose end has not been read."""
-
-    name: Name
-    declared: tuple[tuple[str, str], ...]
-    attributes: tuple[tuple[Name, str], ...]
-    content: list[Element | str]
-
-    def closed(self) -> Element:
-        return Element(
-            name=self.name,
-            declared=self.declared,
-            attributes=self.attributes,
-            content=tuple(self.content),
-        )
+_Head = tuple[Name, tuple[tuple[str, str], ...], Labels, tuple[str, ...]]
+"""Of an element whose end has not been read: name, declarations, labels and values."""
 
 
 class _Names(dict[str, Name]):
@@ -152,6 +165,18 @@ class _Names(dict[str, Name]):
         if name.namespace == XML_NAMESPACE:
             raise MalformedEvidenceError("XML: a name of the prefix xml")
         return name
+
+
+class _Labels(dict[tuple[str, ...], Labels]):
+    """The labels of a document, by the names as expat spells them."""
+
+    def __init__(self, names: _Names) -> None:
+        super().__init__()
+        self._names = names
+
+    def __missing__(self, spelled: tuple[str, ...]) -> Labels:
+        labels = self[spelled] = Labels.of(tuple(self._names[one] for one in spelled))
+        return labels
 
 
 class _Builder:
@@ -169,13 +194,15 @@ class _Builder:
         parser.StartDoctypeDeclHandler = self._refuse_doctype
         self.parser = parser
         self._names = _Names()
-        self._stack = [_Open(_name("document"), (), (), [])]
+        self._labels = _Labels(self._names)
+        self._heads: list[_Head] = []
+        self._contents: list[list[Element | str]] = [[]]
         self._declared: list[tuple[str, str]] = []
         self._elements = 0
 
     def root(self) -> Element:
         """Give the root, of a whole document."""
-        (root,) = self._stack[0].closed().elements
+        (root,) = (one for one in self._contents[0] if isinstance(one, Element))
         return root
 
     def _refuse_doctype(self, *_arguments: object) -> None:
@@ -188,22 +215,25 @@ class _Builder:
 
     def _start(self, name: str, attributes: list[str]) -> None:
         self._elements += 1
-        if self._elements > MAX_ELEMENTS or len(self._stack) > MAX_DEPTH:
+        if self._elements > MAX_ELEMENTS or len(self._contents) > MAX_DEPTH:
             raise MalformedEvidenceError("XML: too many elements, or too deep")
         if len(attributes) // 2 + len(self._declared) > MAX_ATTRIBUTES:
             raise MalformedEvidenceError(f"XML: more than {MAX_ATTRIBUTES} attributes")
-        names = map(self._names.__getitem__, attributes[::2])
-        read = tuple(zip(names, attributes[1::2], strict=True))
         declared = tuple(self._declared)
         self._declared.clear()
-        self._stack.append(_Open(self._names[name], declared, read, []))
+        labels, values = self._labels[tuple(attributes[::2])], tuple(attributes[1::2])
+        self._heads.append((self._names[name], declared, labels, values))
+        self._contents.append([])
 
     def _end(self, _spelled: str) -> None:
-        done = self._stack.pop()
-        self._stack[-1].content.append(done.closed())
+        name, declared, labels, values = self._heads.pop()
+        content = tuple(self._contents.pop())
+        self._contents[-1].append(
+            Element(name=name, declared=declared, labels=labels, values=values, content=content)
+        )
 
     def _text(self, text: str) -> None:
-        content = self._stack[-1].content
+        content = self._contents[-1]
         if content and isinstance(content[-1], str):
             content[-1] += text
         else:
