@@ -7,8 +7,9 @@ VLLM   := .venv-vllm
 PEERS  := .venv-peers
 SECONDS ?= 120
 LOCK   := requirements/dev.txt
+SOAK   ?= 200
 
-.PHONY: setup demo test vllm fuzz ci-full peers bench embedded-model lint format lock clean help
+.PHONY: setup demo test vllm fuzz soak-log ci-full peers bench embedded-model lint format lock clean help
 
 help:                       ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 22
@@ -49,8 +50,12 @@ $(VLLM)/.stamp: requirements/vllm.txt
 fuzz: setup                 ## every parser of evidence, two minutes each (SECONDS=…, or TARGET="a b")
 	@$(BIN)/python tests/fuzz/run.py $(if $(TARGET),$(TARGET),--all) --seconds $(SECONDS) --crashes fuzz-crashes
 
-ci-full: setup vllm         ## what needs more: the journeys on vLLM, logits, fuzzing in short
+soak-log: setup             ## kill a real log under load, 200 rounds (SOAK=…), and judge its files
+	@$(BIN)/python tests/soak/soak_log.py --rounds $(SOAK)
+
+ci-full: setup vllm         ## what needs more: the journeys on vLLM, logits, fuzzing and soak in short
 	@$(BIN)/python -m pytest -m vllm
+	@$(BIN)/python tests/soak/soak_log.py --rounds 10
 	@$(BIN)/python tests/fuzz/run.py --all --seconds 2 --crashes fuzz-crashes
 
 peers: $(PEERS)/.stamp      ## other verifiers, to measure ours beside
