@@ -7,6 +7,7 @@ gives another.
 """
 
 import itertools
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from boto3.session import Session
 from moto.moto_server.werkzeug_app import (
     DomainDispatcherApplication,
@@ -36,6 +38,10 @@ CREDENTIALS = {
 """What moto takes; anything would do."""
 
 
+NUMBERS = itertools.count()
+"""Of buckets. All servers of a process have one moto, which has one set of buckets."""
+
+
 @dataclass
 class MotoServer:
     """A running server. `requests` lists method and path of each request that arrived."""
@@ -43,7 +49,6 @@ class MotoServer:
     url: str = ""
     requests: list[tuple[str, str]] = field(default_factory=list)
     _faults: list[tuple[str, str, Fault]] = field(default_factory=list)
-    _numbers: Iterator[int] = field(default_factory=itertools.count)
     _choice: threading.Lock = field(default_factory=threading.Lock)
     _turn: threading.Lock = field(default_factory=threading.Lock)
     _client: Any = None
@@ -51,7 +56,7 @@ class MotoServer:
 
     def bucket(self) -> str:
         """Make a bucket; gives its name."""
-        name = f"log-{next(self._numbers)}"
+        name = f"log-{next(NUMBERS)}"
         self.client().create_bucket(Bucket=name)
         return name
 
@@ -177,15 +182,26 @@ class _Quiet(MotoRequestHandler):
 
 @contextmanager
 def moto_server() -> Iterator[MotoServer]:
-    """Run a server on a free port of the loopback."""
+    """Run a server on a free port of the loopback, with an environment that suits it."""
     moto = MotoServer()
     server = make_server("127.0.0.1", 0, moto, threaded=True, request_handler=_Quiet)
     moto.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
-    try:
-        yield moto
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with pytest.MonkeyPatch.context() as patch:
+        _set_environment(patch)
+        try:
+            yield moto
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+
+def _set_environment(patch: pytest.MonkeyPatch) -> None:
+    for name in [one for one in os.environ if one.startswith("AWS_")]:
+        patch.delenv(name)
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        patch.setenv(name, os.devnull)  # not those of who runs this
+    for name, value in CREDENTIALS.items():
+        patch.setenv(name, value)

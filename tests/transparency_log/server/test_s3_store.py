@@ -5,7 +5,6 @@ store (moto's take turns, see `moto_bucket`).
 """
 
 import hashlib
-import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -35,15 +34,8 @@ TILE = "tile/0/000"
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MotoServer]:
-    folder = tmp_path_factory.mktemp("aws")
-    with pytest.MonkeyPatch.context() as patch, moto_server() as found:
-        for name in [one for one in os.environ if one.startswith("AWS_")]:
-            patch.delenv(name)
-        for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
-            patch.setenv(name, str(folder / name))  # none there: not those of who runs this
-        for name, value in CREDENTIALS.items():
-            patch.setenv(name, value)
+def server() -> Iterator[MotoServer]:
+    with moto_server() as found:
         yield found
 
 

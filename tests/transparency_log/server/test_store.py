@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.transparency_log.server.moto_bucket import moto_server
 from transparency_log.errors import StorageError
 from transparency_log.server.directory_store import DirectoryStore
+from transparency_log.server.s3_store import S3Store
 from transparency_log.server.store import ObjectStore
 
 NAMES = ("tile/0/000", "tile/0/x001/234", "tile/entries/000.p/17")
@@ -20,7 +22,18 @@ def in_a_folder(folder: Path) -> Iterator[ObjectStore]:
         yield store
 
 
-STORES: dict[str, Callable[[Path], Iterator[ObjectStore]]] = {"directory": in_a_folder}
+def in_a_bucket(_folder: Path) -> Iterator[ObjectStore]:
+    with (
+        moto_server() as moto,
+        closing(S3Store.open(bucket=moto.bucket(), prefix="log/", endpoint=moto.url)) as store,
+    ):
+        yield store
+
+
+STORES: dict[str, Callable[[Path], Iterator[ObjectStore]]] = {
+    "directory": in_a_folder,
+    "s3": in_a_bucket,
+}
 
 
 @pytest.fixture(params=STORES)
