@@ -141,6 +141,8 @@ def _require_extended(client: LogClient, known: Memory, newest: WitnessedCheckpo
     if not known.checkpoint:
         return
     old, new = parse_checkpoint(parse_note(known.checkpoint).unverified_text), newest.checkpoint
+    if old.size == 0:
+        return
     try:
         if old.size > new.size:
             raise InconsistentError(f"the log has {new.size} entries, and had {old.size} before")

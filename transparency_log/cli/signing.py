@@ -15,7 +15,7 @@ The order is the argument:
 import argparse
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from transparency_log.cli.connection import LogConnection
 from transparency_log.cli.memory import Memory
 from transparency_log.cli.outcome import DONE, REFUSED, RefusedError
 from transparency_log.cli.policy_file import EntryPolicy
-from transparency_log.client import LogClient
+from transparency_log.client import Fetch, LogClient
 from transparency_log.draft import (
     Draft,
     Groups,
@@ -70,6 +70,7 @@ class Task:
         out: where it is written.
         fresh: whether it was made just now: then `out` is a new file.
         memory: what is known of the log, to show releases by name; None: it was not read.
+        remember: looks at the log once more when the entry is in it; None: nothing is remembered.
     """
 
     draft: Draft
@@ -77,6 +78,7 @@ class Task:
     out: Path
     fresh: bool
     memory: Memory | None = None
+    remember: Callable[[Fetch], object] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +135,7 @@ def run(task: Task, args: argparse.Namespace, policy: EntryPolicy, *, now: int) 
         entry = signed.encode()
         verify_entry(entry, signed.kind, task.signers)  # 6
         if args.to is not None:
-            published = _publish(entry, signed, args, policy)
+            published = _publish(entry, signed, task, args, policy)
     _tell(task, signed, groups, left, published, args)
     return REFUSED if left else DONE
 
@@ -167,7 +169,7 @@ def _write(task: Task, signed: Draft) -> None:
 
 
 def _publish(
-    entry: bytes, draft: Draft, args: argparse.Namespace, policy: EntryPolicy
+    entry: bytes, draft: Draft, task: Task, args: argparse.Namespace, policy: EntryPolicy
 ) -> Published:
     with LogConnection(args.to, token=arguments.token_of(args)) as log:
         index, leaf = log.submit(entry)  # 7
@@ -175,8 +177,10 @@ def _publish(
             raise RefusedError("the log acknowledged another entry than was sent")
         client = LogClient(policy.log, log.fetch)
         proof = client.proof(_checkpoint_after(client, index), index, entry)  # 8
-    if args.proof is not None:
-        files.replace(args.proof, proof)
+        if args.proof is not None:
+            files.replace(args.proof, proof)
+        if task.remember is not None:
+            task.remember(log.fetch)
     return Published(index=index, proof=proof)
 
 

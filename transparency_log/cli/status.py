@@ -114,6 +114,7 @@ def _sign(
         out=args.out or args.source,
         fresh=fresh,
         memory=None if log is None else log.memory,
+        remember=lambda fetch: read_log(fetch, policy, arguments.memory_of(args, policy), now=now),
     )
     return signing.run(task, args, policy, now=now)
 
