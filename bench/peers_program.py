@@ -1,9 +1,9 @@
 """Other verifiers, in an environment of their own: reads evidence, then a name for each call.
 
 Started by `bench.peers`, with `.venv-peers`. One JSON object on the first line, then lines with a
-way's name; each is answered with the seconds of processor time that one verification took. Whatever
-a peer prints goes to stderr, and what it raises ends the program: a refusal is not a fast
-acceptance.
+way's name; each is answered with the seconds of processor time that one verification took, right
+after another that is not counted. Whatever a peer prints goes to stderr, and what it raises ends
+the program: a refusal is not a fast acceptance.
 
 What is counted, from the same bytes that we read:
 
