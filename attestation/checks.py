@@ -40,7 +40,7 @@ CHECKS: Mapping[str, str] = {
     "6.authentic": "every device report and chain verifies to the pinned device root",
     "6.nonce": "every device report carries the device nonce",
     "6.measurements": "every measurement equals the signed RIM",
-    "6.mode": "the confidential mode, as the agent says (INFO)",
+    "6.mode": "every device is in a confidential mode, as the agent says",
     "7.signers": "the release entry is signed by the threshold of release signers",
     "7.inclusion": "the release entry is in the log at its index",
     "7.witnesses": "the checkpoint it is proved under has a quorum of witnesses",
@@ -76,8 +76,8 @@ MAY_BE_OPTIONAL = frozenset({"2.recency"})
 installation without a network may be unable to keep up; never a signature, never a list's serials.
 """
 
-TOLD = frozenset({"6.mode", "9.region"})
-"""The checks that report what somebody says and judge nothing; of any other, INFO refuses."""
+TOLD = frozenset({"9.region"})
+"""The check that reports what somebody says and judges nothing; of any other, INFO refuses."""
 
 OF_A_QUOTE = (
     *(name for name in CHECKS if name.startswith("2.")),

@@ -1,7 +1,8 @@
 """Step 6 of the argument: the confidential devices of the machine.
 
 As many as the release says, each a different one, authentic, asked with this epoch's nonce, and
-measured as its RIM says. How a report is read is for the family of the device; the table names it.
+measured as its RIM says; in a confidential mode, which is the measured agent's word alone. How a
+report is read is for the family of the device; the table names it.
 """
 
 import re
@@ -32,7 +33,10 @@ SET_CHECKS: Sequence[Callable[[Sequence[DeviceEvidence]], None]] = (nvidia_topol
 MODE = re.compile(rb'"mode":"([^"]*)"')
 """A device's mode in the section, which has one spelling."""
 
-CHECKED = ("6.authentic", "6.nonce", "6.measurements")
+CONFIDENTIAL = ("on", "protected-pcie")
+"""Modes in which the host can neither read a device's memory nor look on with developers' tools."""
+
+CHECKED = ("6.authentic", "6.nonce", "6.measurements", "6.mode")
 """What is judged of each device."""
 
 
@@ -60,7 +64,6 @@ def appraise_devices(
 ) -> DevicesAppraisal:
     """Judge step 6, recording each of its checks."""
     checks.run("6.count", lambda: _check_count(devices, given(release, "verified release")))
-    checks.info("6.mode", ", ".join(device.mode for device in devices) or "no devices")
     if not devices:
         _record_absence(checks)
         return DevicesAppraisal()
@@ -71,6 +74,7 @@ def appraise_devices(
         "6.measurements",
         lambda: _appraise(devices, given(claims, "device report"), context),
     )
+    checks.run("6.mode", lambda: _check_modes(devices))
     return _appraisal(authentic or (), rims or ())
 
 
@@ -176,6 +180,17 @@ def _check_nonces(claims: Sequence[DeviceClaims], nonce: bytes) -> None:
         if one.nonce != nonce:
             raise AppraisalError(
                 "nonce", expected=nonce.hex(), actual=f"{one.nonce.hex()} of device {number}"
+            )
+
+
+def _check_modes(devices: Sequence[DeviceEvidence]) -> None:
+    """Judge the agent's words: no report states the mode. docs/decisions/0010."""
+    for number, device in enumerate(devices):
+        if device.mode not in CONFIDENTIAL:
+            raise AppraisalError(
+                "mode",
+                expected=f"{' or '.join(CONFIDENTIAL)}, as the agent says",
+                actual=f"{device.mode} of device {number}",
             )
 
 

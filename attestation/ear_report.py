@@ -54,16 +54,21 @@ CPU: Mapping[str, Sequence[str]] = {
 }
 """Category to the checks that speak for it, of the guest."""
 
+AGENT = ("8.measurement", "8.eventlog", "8.debug", "8.guest")
+"""Without these the agent may be anybody's."""
+
 GPU: Mapping[str, Sequence[str]] = {
     "instance-identity": (*SECTIONS, "6.authentic", "6.nonce"),
     "hardware": ("6.authentic",),
     "executables": (*SECTIONS, "6.authentic", "6.nonce", "6.measurements"),
+    # The mode is the agent's word, so it is worth what shows that this agent is the release's.
+    "configuration": (*SECTIONS, "6.authentic", "6.nonce", "6.mode", *AGENT),
 }
-"""Category to the checks that speak for it, of the devices. The mode they run in is the agent's
-word (6.mode), so nothing is said of their configuration, nor that their memory is closed.
+"""Category to the checks that speak for it, of the devices. No report states their mode, so nothing
+is said of whether their memory is closed.
 """
 
-DEVICES = frozenset({"6.authentic", "6.nonce", "6.measurements"})
+DEVICES = frozenset({"6.authentic", "6.nonce", "6.measurements", "6.mode"})
 """Checks of the devices a release names."""
 
 OF_DEVICES = frozenset({Scope.DEVICE, Scope.RIM})
@@ -162,7 +167,7 @@ def _sum_up(report: Report, parts: Iterable[Tier]) -> Tier:
 
 def _has_devices(report: Report) -> bool:
     """Say whether there was any device to judge, or should have been."""
-    return any(
+    return report.scope in OF_DEVICES or any(
         check.id in DEVICES and (check.outcome is not Outcome.SKIP or check.required)
         for check in report.checks
     )

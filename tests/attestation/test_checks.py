@@ -110,7 +110,7 @@ def test_what_is_out_of_scope_is_told_and_does_not_refuse():
 
 def test_what_is_only_told_refuses_unless_nobody_judges_it():
     told = {name for name in CHECKS if not Check(id=name, outcome=Outcome.INFO).refuses}
-    assert told == {"6.mode", "9.region"}
+    assert told == {"9.region"}
     assert "told and not judged" in Check(id="2.chain", outcome=Outcome.INFO).refusal
     with pytest.raises(ValueError, match=r"8\.debug"):
         Checks().info("8.debug", "off")

@@ -13,7 +13,7 @@ from attestation.result import OUTSIDE, Report, Scope, Verdict
 from tests.fakes.simulated import scene
 
 NOW = 1_800_000_000
-JUDGE_NOTHING = {"6.mode", "9.region"}
+JUDGE_NOTHING = {"9.region"}
 
 
 def check(name: str, outcome: Outcome = Outcome.PASS) -> Check:
@@ -70,7 +70,12 @@ def test_affirms_what_passed_in_full():
         "hardware": 2,
         "runtime-opaque": 2,
     }
-    assert found.submods["gpu"].vector == {"instance-identity": 2, "hardware": 2, "executables": 3}
+    assert found.submods["gpu"].vector == {
+        "instance-identity": 2,
+        "hardware": 2,
+        "executables": 3,
+        "configuration": 2,
+    }
 
 
 def test_names_no_devices_where_the_release_has_none():

@@ -29,7 +29,7 @@ from transparency_log.status import Floor
 OF_THE_RELEASE = {"6.count", "8.measurement", "8.eventlog", "8.model"}
 """What can be judged against a release that counts, and against nothing else."""
 
-OF_DEVICES = {"6.authentic", "6.nonce", "6.measurements"}
+OF_DEVICES = {"6.authentic", "6.nonce", "6.measurements", "6.mode"}
 """What can be judged where there are devices."""
 
 REAL = [name for name, make in HOSTS.items() if make().platform not in SIMULATED_PLATFORMS]
@@ -221,6 +221,17 @@ def test_refuses_gpus_that_were_asked_in_another_epoch(world: PlatformWorld):
     ask = world.host.devices
     world.host = replace(world.host, devices=lambda nonce: ask(NONCE))
     assert refused(world) == ["6.nonce"]
+
+
+@each_with_gpus
+@pytest.mark.parametrize("mode", ["devtools", "off"])
+def test_refuses_gpus_that_the_agent_says_are_open(world: PlatformWorld, mode: str):
+    ask = world.host.devices
+    world.host = replace(
+        world.host,
+        devices=lambda nonce: tuple(replace(one, mode=mode) for one in ask(nonce)),
+    )
+    assert refused(world) == ["6.mode"]
 
 
 @each_with_gpus
