@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from transparency_log.cli import COMMANDS
 from transparency_log.cosignature import CosignatureSigner
 from transparency_log.note import NoteSigner
 from transparency_log.server.app import LogApp
@@ -73,6 +74,7 @@ LOG = Program(
     init=_init_log,
     open=_open_log,
     vkey=_log_vkey,
+    epilog="Of entries: openpcc-log COMMAND --help, one of " + ", ".join(sorted(COMMANDS)) + ".",
 )
 """The log."""
 

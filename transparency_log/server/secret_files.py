@@ -1,5 +1,6 @@
 """Private keys and tokens, from files that nobody else can read."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -56,9 +57,11 @@ def read_dsn(path: Path) -> str:
 
 def _read_secret(path: Path) -> str:
     try:
-        if stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise ConfigurationError(f"{path}: others can read this secret; run chmod 600 on it")
-        with path.open("rb") as file:
+        with path.open("rb") as file:  # judged once open: a name may come to mean another file
+            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
+                raise ConfigurationError(
+                    f"{path}: others can read this secret; run chmod 600 on it"
+                )
             data = file.read(MAX_SECRET)
         return data.decode("ascii").removesuffix("\n")
     except OSError as error:
