@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import cast
 
-from transparency_log.cli import output, proof, publish, revoke, signer, status
+from transparency_log.cli import output, proof, publish, revoke, rotate, signer, status
 from transparency_log.cli.outcome import describe
 from transparency_log.errors import LogError
 
@@ -15,6 +15,7 @@ COMMANDS: Mapping[str, ModuleType] = {
     "publish": publish,
     "status": status,
     "revoke": revoke,
+    "rotate": rotate,
     "proof": proof,
     "signer": signer,
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from transparency_log.entry import EntryKind, EntrySigners, check_separate
 from transparency_log.errors import ConfigurationError, PolicyError
-from transparency_log.rotation import Role, RoleKeys, public_keys
+from transparency_log.rotation import VKEY_TYPES, Role, RoleKeys, public_keys
 from transparency_log.server.toml_table import Table, read_table
 from transparency_log.strict_json import StrictJSONError, b64encode
 from transparency_log.witness_policy import LogPolicy, Witness
@@ -35,14 +35,17 @@ class EntryPolicy:
         """Give the keys of a role as the policy writes them; `name` is that of a witness.
 
         Raises:
-            PolicyError: the policy has no such witness.
+            PolicyError: the policy has no such witness, or two keys while a rotation lasts.
         """
-        if role is Role.LOG:
-            return RoleKeys(keys=(self.log.log_vkey,), threshold=1)
-        if role is Role.WITNESS:
+        if role in VKEY_TYPES:
             found = tuple(one.vkey for one in self.log.witnesses if one.name == name)
-            if not found:
-                raise PolicyError(f"the policy has no witness named {name}; name one of its own")
+            if role is Role.LOG:
+                found = (self.log.log_vkey, *self.log.overlap_vkeys)
+            if len(found) != 1:
+                raise PolicyError(
+                    f"the policy has {len(found)} keys of the {role.value} {name}, expected one; "
+                    "name another, or finish the rotation that lasts"
+                )
             return RoleKeys(keys=found, threshold=1)
         signers = self.signers[KINDS[role]]
         keys = tuple(b64encode(key) for key in signers.keys)
@@ -89,6 +92,7 @@ def _log(table: Table) -> LogPolicy:
     return LogPolicy(
         origin=table.text("origin"),
         log_vkey=table.text("key"),
+        overlap_vkeys=tuple(table.optional_texts("overlap_keys") or ()),
         witnesses=tuple(
             Witness(name=one.text("name"), operator=one.text("operator"), vkey=one.text("key"))
             for one in table.tables("witnesses")
