@@ -11,6 +11,8 @@ Whole bundles, of the simulated platform with one GPU and of real ones under thr
 
 The number of verifications is counted, not assumed: the profiler sees each call into the library.
 
+Bundles with one GPU and with two, with and without OCSP: see `bench.gpu_bundles`.
+
 A report and a quote of real machines (../shared), beside the peers of `bench.peers`, in turns; in
 processor time, because judging waits for nothing and others use this machine too:
 
@@ -22,7 +24,6 @@ processor time, because judging waits for nothing and others use this machine to
 And `openpcc verify evidence` as a process, from nothing to its exit.
 """
 
-import cProfile
 import os
 import statistics
 import subprocess
@@ -35,13 +36,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-
 from bench import harness
+from bench.gpu_bundles import gpus
 from bench.peers import PYTHON as PEERS_PYTHON
 from bench.peers import Peers
 from bench.peers_cases import VECTORS, Case, forget
+from bench.signatures import bare, counted
 from openpcc import trust
 from openpcc.lookup import Judgement, Lookup
 from openpcc.protocol.messages import DirectoryLeaf
@@ -49,7 +49,6 @@ from tests.fakes.world import NOW, Logged, World
 from tests.fakes.worlds import HOSTS, PlatformWorld
 
 ROUNDS = 150
-VERIFICATIONS = ("verify_directly_issued_by", "is_signature_valid", "verify")
 PROCESSES = 15
 BARS = {"cold_ms": 15.0, "kept_ms": 0.2}
 OPENPCC = Path(sys.executable).parent / "openpcc"
@@ -66,36 +65,6 @@ REAL = (
     "sev-snp-vtpm on Azure with GPUs",
 )
 """Bundles of real platforms, under throw-away vendors; those with GPUs have two."""
-
-
-def counted(way: Callable[[], object]) -> dict[str, int]:
-    """Count the library's signature verifications of one call, by kind of key."""
-    profile = cProfile.Profile()
-    profile.enable()
-    way()
-    profile.disable()
-    found = {"p384": 0, "ed25519": 0}
-    for entry in profile.getstats():
-        name = entry.code if isinstance(entry.code, str) else ""
-        if any(f"'{one}' of 'cryptography" in name for one in VERIFICATIONS):
-            found["ed25519" if "ed25519" in name else "p384"] += entry.callcount
-    return found
-
-
-def bare(count: dict[str, int]) -> Callable[[], None]:
-    """Make a call that verifies so many signatures."""
-    p384, edwards = ec.generate_private_key(ec.SECP384R1()), ed25519.Ed25519PrivateKey.generate()
-    message, algorithm = bytes(512), ec.ECDSA(hashes.SHA384())
-    by_p384, by_edwards = p384.sign(message, algorithm), edwards.sign(message)
-    p384_public, edwards_public = p384.public_key(), edwards.public_key()
-
-    def verify() -> None:
-        for _ in range(count["p384"]):
-            p384_public.verify(by_p384, message, algorithm)
-        for _ in range(count["ed25519"]):
-            edwards_public.verify(by_edwards, message)
-
-    return verify
 
 
 def kept(
@@ -244,6 +213,7 @@ def running(environment: Mapping[str, str], *command: str) -> Callable[[], None]
 def main() -> None:
     """Measure and print."""
     bundles()
+    gpus()
     if not VECTORS.is_dir():
         print("../shared is absent: nothing to judge beside the peers", file=sys.stderr)
         return

@@ -56,16 +56,17 @@ class Case:
         return {"report": self.paths["report"][0].read_bytes(), "vcek": vcek.der}
 
 
-def forget() -> None:
-    """Forget what any function of ours remembers."""
-    for clear in _forgetting(len(sys.modules)):
+def forget(*, but: str = "") -> None:
+    """Forget what any function of ours remembers, but for those of one module."""
+    for clear in _forgetting(len(sys.modules), but):
         clear()
 
 
-@lru_cache(maxsize=1)
-def _forgetting(loaded: int) -> tuple[Callable[[], None], ...]:
+@lru_cache(maxsize=4)
+def _forgetting(loaded: int, but: str) -> tuple[Callable[[], None], ...]:
     """Find what to call; once for so many modules, for a search empties the processor's caches."""
     del loaded
     ours = [module for name, module in sys.modules.items() if name.startswith("attestation")]
     values = [value for module in ours for value in vars(module).values()]
-    return tuple(one.cache_clear for one in values if hasattr(one, "cache_clear"))
+    found = {id(one): one for one in values if hasattr(one, "cache_clear")}
+    return tuple(one.cache_clear for one in found.values() if one.__module__ != but)

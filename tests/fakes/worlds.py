@@ -219,10 +219,10 @@ def simulated_machine() -> Machine:
     )
 
 
-def with_gpus(host: Host) -> Host:
+def with_gpus(host: Host, count: int = len(GPUS)) -> Host:
     """Put GPUs into a machine, with their RIMs and an OCSP answer for every certificate."""
     vendor, machine = nvidia(), host.machine
-    chips = tuple(vendor.device(name) for name in GPUS)
+    chips = tuple(vendor.device(name) for name in GPUS[:count])
     policy = replace(machine.policy, roots={**machine.policy.roots, **vendor.roots})
     stapled = (*machine.endorsements, *vendor.endorsements(*chips))
     return replace(
