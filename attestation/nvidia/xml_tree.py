@@ -111,7 +111,7 @@ class Element:
     @property
     def elements(self) -> "tuple[Element, ...]":
         """Give the elements directly inside."""
-        return tuple(one for one in self.content if isinstance(one, Element))
+        return tuple([one for one in self.content if isinstance(one, Element)])
 
     def named(self, namespace: str, local: str) -> "tuple[Element, ...]":
         """Give those of them that have a name."""
@@ -120,9 +120,11 @@ class Element:
 
     def descendants(self) -> "Iterator[Element]":
         """Give this element and all inside, in the order of the document."""
-        yield self
-        for one in self.elements:
-            yield from one.descendants()
+        waiting = [self]
+        while waiting:
+            one = waiting.pop()
+            yield one
+            waiting += reversed(one.elements)
 
     def attribute(self, local: str, namespace: str = "") -> str | None:
         """Give the value of an attribute; None where there is none."""
