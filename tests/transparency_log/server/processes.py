@@ -32,7 +32,8 @@ path = "sequence.db"
 [[publishers]]
 name = "tests"
 token = "token"
-entries_per_day = 1000000
+entries_per_day = 1000000000
+bytes_per_day = 1000000000000
 """
 COMMANDS = {
     "log": "from transparency_log.server.main import main; main()",
