@@ -235,6 +235,16 @@ def with_gpus(host: Host, count: int = len(GPUS)) -> Host:
     )
 
 
+def gpus_beside(make: Callable[[], Host]) -> Callable[[], Host]:
+    """Give a maker of the same host with GPUs, and nothing else in their place."""
+    return functools.cache(lambda: with_gpus(make()))
+
+
+def without_gpus(make: Callable[[], Host]) -> Callable[[], Host]:
+    """Give a maker of the same host without its devices."""
+    return functools.cache(lambda: replace(make(), devices=no_devices, kinds=()))
+
+
 def azure_snp() -> Host:
     return on_snp(lambda: snp_vtpm(vtpm_bundles.azure_snp))
 
@@ -259,16 +269,20 @@ PLATFORMS: Mapping[str, Callable[[], Host]] = {
 }
 """Every platform name of DESIGN 4.1."""
 
-HOSTS: Mapping[str, Callable[[], Host]] = {
+FORMS: Mapping[str, Callable[[], Host]] = {
     **PLATFORMS,
     "sev-snp-vtpm on Azure": functools.cache(azure_snp),
     "sev-snp-vtpm on Azure, key certified": functools.cache(certified_snp),
     "tdx-vtpm on Azure": functools.cache(azure_tdx),
-    "sev-snp with GPUs": functools.cache(lambda: with_gpus(PLATFORMS["sev-snp"]())),
-    "tdx with GPUs": functools.cache(lambda: with_gpus(PLATFORMS["tdx"]())),
-    "sev-snp-vtpm on Azure with GPUs": functools.cache(lambda: with_gpus(azure_snp())),
 }
 """And the forms that a platform may have."""
+
+HOSTS: Mapping[str, Callable[[], Host]] = {
+    **FORMS,
+    **{f"{name} without GPUs": without_gpus(make) for name, make in FORMS.items() if make().kinds},
+    **{f"{name} with GPUs": gpus_beside(make) for name, make in FORMS.items()},
+}
+"""Every form without GPUs and with two; a simulated machine also with its simulated one."""
 
 
 @functools.cache

@@ -15,6 +15,8 @@ from attestation.checks import CHECKS, ONLY_WHERE_ASKED, Outcome
 from attestation.evidence import PLATFORMS as NAMES
 from attestation.evidence import SIMULATED_PLATFORMS
 from attestation.policy import AppraisalPolicy, Mark
+from attestation.tpm.document import Azure, TpmQuote
+from attestation.verifier import PLATFORMS as VERIFIED
 from openpcc import trust
 from openpcc.errors import RefusedError
 from openpcc.protocol import hpke, sealing
@@ -22,7 +24,7 @@ from openpcc.protocol.sealing import NodePrivateKey
 from tests.fakes import simulated
 from tests.fakes.nvidia import NONCE, nvidia
 from tests.fakes.world import NOW
-from tests.fakes.worlds import HOSTS, PLATFORMS, PlatformWorld, references
+from tests.fakes.worlds import HOSTS, PLATFORMS, Host, PlatformWorld, references
 from transparency_log.release import Devices, Model
 from transparency_log.status import Floor
 
@@ -31,6 +33,12 @@ OF_THE_RELEASE = {"6.count", "8.measurement", "8.eventlog", "8.model"}
 
 OF_DEVICES = {"6.authentic", "6.nonce", "6.measurements", "6.mode"}
 """What can be judged where there are devices."""
+
+AZURE_FORMS = {
+    "sev-snp-vtpm": ("direct", "azure", "azure, certified"),
+    "tdx-vtpm": ("direct", "azure"),
+}
+"""Platforms that have several forms; formats.md, 3.9."""
 
 REAL = [name for name, make in HOSTS.items() if make().platform not in SIMULATED_PLATFORMS]
 WITH_GPUS = [name for name, make in HOSTS.items() if "nvidia-gpu" in make().kinds]
@@ -67,8 +75,38 @@ def fleet() -> AppraisalPolicy:
 
 
 def test_no_platform_is_left_out():
-    assert set(PLATFORMS) == set(NAMES) == set(COLLECTED)
+    """A platform that the format, verifier or attester gains must have its row here."""
+    assert set(PLATFORMS) == set(NAMES) == set(COLLECTED) == set(VERIFIED)
     assert all(make().platform == name for name, make in PLATFORMS.items())
+
+
+def test_every_platform_goes_without_gpus_and_with_them_and_in_each_of_its_forms():
+    table = {(host.platform, host.kinds, form_of(host)) for host in map(made, HOSTS)}
+    for name in NAMES:
+        for form in AZURE_FORMS.get(name, ("direct",)):
+            assert (name, (), form) in table
+            assert (name, ("nvidia-gpu", "nvidia-gpu"), form) in table
+    assert {form for _name, _kinds, form in table} == {"direct", "azure", "azure, certified"}
+
+
+def test_gpus_come_with_their_rims_and_answers():
+    for host in map(made, WITH_GPUS):
+        types = {one.type for one in host.machine.endorsements}
+        assert {"rim", "ocsp"} <= types
+
+
+def made(name: str) -> Host:
+    return HOSTS[name]()
+
+
+def form_of(host: Host) -> str:
+    """Say in which form its hardware names the key of a TPM, if it does."""
+    if not host.platform.endswith("-vtpm"):
+        return "direct"
+    quote = TpmQuote.parse(host.machine.quote(bytes(64)))
+    if not isinstance(quote.hardware, Azure):
+        return "direct"
+    return "azure" if quote.ak_chain is None else "azure, certified"
 
 
 @each
