@@ -194,7 +194,10 @@ def _connect(dsn: Path) -> psycopg.Connection:
             read_dsn(dsn),
             autocommit=True,
             connect_timeout=CONNECT_SECONDS,
-            tcp_user_timeout=SILENCE_MS,
+            tcp_user_timeout=SILENCE_MS,  # while it acknowledges nothing
+            keepalives_idle=10,  # and while we wait: seconds, a server that is gone says nothing
+            keepalives_interval=5,
+            keepalives_count=4,
             application_name="openpcc-log",
         )
     except psycopg.Error as error:
@@ -207,7 +210,6 @@ def _connect(dsn: Path) -> psycopg.Connection:
 def _check_durable(connection: psycopg.Connection, dsn: Path) -> None:
     """Refuse a server that forgets: an index given twice would be a second history."""
     connection.execute(f"SET statement_timeout = {SILENCE_MS:d}")
-    connection.execute(f"SET lock_timeout = {SILENCE_MS:d}")
     for name in ("fsync", "synchronous_commit", "full_page_writes"):
         row = connection.execute("SELECT current_setting(%s)", (name,)).fetchone()
         if row in (None, ("off",)):
