@@ -9,7 +9,7 @@
 
 `decide` is the whole of a witness's judgement, pure over (state, request, now). It runs inside the
 transaction that keeps the new state; only after the commit may the answer leave. The checks, in
-the specification's order:
+the specification's order, and one of our own:
 
 1. parse         400
 2. known log     404
@@ -17,11 +17,15 @@ the specification's order:
 4. sizes         400 if old is above the checkpoint's size
 5. rollback      409, with the size this witness has
 6. consistency   422
+7. time          503: a cosignature says that no larger tree had been seen by then, so a witness
+                 whose clock has gone back waits rather than contradict itself
+
+A log that signs two trees of one size has proved that it forks: both notes are kept.
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from transparency_log.checkpoint import (
     Checkpoint,
@@ -29,7 +33,7 @@ from transparency_log.checkpoint import (
     parse_decimal,
     parse_origin,
 )
-from transparency_log.cosignature import CosignatureSigner
+from transparency_log.cosignature import Cosigner, parse_cosignature
 from transparency_log.errors import (
     InconsistentError,
     MalformedCheckpointError,
@@ -41,9 +45,12 @@ from transparency_log.errors import (
 from transparency_log.merkle import EMPTY_ROOT, verify_consistency
 from transparency_log.note import (
     MAX_NOTE,
+    Note,
+    SignatureLine,
     Verifier,
     format_note,
     open_note,
+    parse_note,
     split_note,
 )
 from transparency_log.proof import parse_hashes
@@ -60,6 +67,11 @@ SIZE_TYPE = "text/x.tlog.size"
 
 TEXT_TYPE = "text/plain; charset=utf-8"
 """Media type of every other answer."""
+
+
+CLOCK_STEP = 300
+"""Seconds that a witness's clock may be behind its newest cosignature, which is then dated as that
+one: clocks are set back a little by whoever keeps them right."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,22 +110,32 @@ def parse_request(body: bytes) -> AddCheckpointRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class WitnessState:
-    """What a witness remembers of one log: the newest tree it cosigned, and that note."""
+    """What a witness remembers of one log: the newest tree it cosigned, that note, and when."""
 
     size: int = 0
     root: bytes = EMPTY_ROOT
     note: bytes = b""
+    time: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
-    """A witness's answer, and the state to keep before it is sent (None: nothing changes)."""
+    """A witness's answer, and what to keep before it is sent.
+
+    Attributes:
+        status: of HTTP.
+        body: of the answer.
+        content_type: of the body.
+        state: the new state; None: nothing changes.
+        conflict: a note of the log over another tree of the size that it had signed before; with
+            the state's note it proves that the log forks.
+    """
 
     status: int
     body: bytes
     content_type: str = TEXT_TYPE
-    origin: str = ""
     state: WitnessState | None = None
+    conflict: bytes | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,24 +162,24 @@ def read_request(body: bytes) -> Request | Decision:
 def decide(
     request: Request,
     *,
-    logs: Mapping[str, Verifier],
+    logs: Mapping[str, Sequence[Verifier]],
     state: WitnessState,
-    signer: CosignatureSigner,
+    signers: Sequence[Cosigner],
     now: int,
 ) -> Decision:
-    """Steps 2 to 6: cosign, or refuse with the specification's status.
+    """Steps 2 to 7: cosign, or refuse with the specification's status.
 
     Args:
         request: from `read_request`.
         logs: keys of the known logs by origin.
         state: what this witness remembers of the request's origin.
-        signer: this witness's key.
+        signers: this witness's keys; each cosigns.
         now: Unix seconds, the cosignature's time.
     """
     if request.origin not in logs:  # 2
         return _refuse(404, "unknown log")
     try:
-        opened = open_note(request.note, [logs[request.origin]])  # 3
+        opened = open_note(request.note, logs[request.origin])  # 3
         checkpoint = parse_checkpoint(opened.text)
     except (MalformedNoteError, NotSignedError) as error:
         return _refuse(403, str(error))  # a line in another spelling is no valid signature
@@ -170,15 +192,67 @@ def decide(
     try:
         _extends(state, checkpoint, request.proof)  # 6
     except InconsistentError as error:
-        return _refuse(422, f"consistency proof: {error}")
-    line = signer.cosign(opened.text, now)
-    kept = format_note(opened.text, [*opened.signed_by, line])
+        return _inconsistent(error, opened, checkpoint, state)
+    return _cosign(opened, checkpoint, state, signers, now)  # 7
+
+
+def _cosign(
+    opened: Note, checkpoint: Checkpoint, state: WitnessState, signers: Sequence[Cosigner], now: int
+) -> Decision:
+    """Step 7, and the cosignatures."""
+    if now < max(1, state.time - CLOCK_STEP):
+        return _refuse(503, "the clock of this witness is behind its newest cosignature")
+    time = max(now, state.time)
+    if time == state.time and (kept := _kept_lines(opened.text, state, signers)):
+        return Decision(status=200, body=_lines(kept))  # asked twice within a second
+    try:
+        lines = [signer.cosign(opened.text, time) for signer in signers]
+    except NotSignedError as error:
+        return _refuse(400, str(error))
+    note = format_note(opened.text, [*_once(opened), *lines])
     return Decision(
         status=200,
-        body=f"{line}\n".encode(),
-        origin=request.origin,
-        state=WitnessState(size=checkpoint.size, root=checkpoint.root, note=kept),
+        body=_lines(lines),
+        state=WitnessState(size=checkpoint.size, root=checkpoint.root, note=note, time=time),
     )
+
+
+def _kept_lines(
+    text: bytes, state: WitnessState, signers: Sequence[Cosigner]
+) -> list[SignatureLine]:
+    """Give the cosignatures of the newest note, if it is of this very text and by all our keys.
+
+    Whoever repeats a log's checkpoint to us costs no write then.
+    """
+    if not state.note:
+        return []
+    kept = parse_note(state.note)
+    found = {(line.name, line.key_id): line for line in kept.signatures}
+    keys = [(signer.key.name, signer.key.key_id) for signer in signers]
+    if kept.unverified_text != text or not found.keys() >= set(keys):
+        return []
+    lines = [found[key] for key in keys]
+    times = {parse_cosignature(line.signature).timestamp for line in lines}
+    return lines if times == {state.time} else []
+
+
+def _once(note: Note) -> list[SignatureLine]:
+    """Give one line of each key that signed: what is kept must stay short enough to be read."""
+    return list({(line.name, line.key_id): line for line in note.signed_by}.values())
+
+
+def _lines(lines: Sequence[SignatureLine]) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _inconsistent(
+    error: InconsistentError, opened: Note, checkpoint: Checkpoint, state: WitnessState
+) -> Decision:
+    """Refuse; keep the note if it proves a fork. A proof that fails may be anybody's mistake."""
+    refusal = _refuse(422, f"consistency proof: {error}")
+    if not state.note or checkpoint.size != state.size or checkpoint.root == state.root:
+        return refusal
+    return replace(refusal, conflict=format_note(opened.text, _once(opened)))
 
 
 def _extends(state: WitnessState, checkpoint: Checkpoint, proof: tuple[bytes, ...]) -> None:

@@ -4,19 +4,20 @@ C2SP tlog-cosignature v1.1.0-rc.1. After the key id a cosignature is timestamp(8
 
 - Ed25519 (type 0x04) signs the lines `cosignature/v1` and `time <seconds>`, then the whole text.
 - ML-DSA-44 (type 0x06) signs a struct over origin, range and hash; a checkpoint is the range from
-  0 to its size. Extension lines are not covered by it, so a checkpoint that has some is refused.
+  0 to its size. Extension lines are not covered by it: a witness says nothing about them, and a log
+  that signs with ML-DSA-44 alone must not write any.
 """
 
 import struct
 from dataclasses import dataclass, field
-from typing import assert_never
+from typing import Protocol, assert_never
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey, MLDSA44PublicKey
 
 from transparency_log.checkpoint import MAX_SIZE, Checkpoint, parse_checkpoint
-from transparency_log.errors import MalformedNoteError, NotSignedError
+from transparency_log.errors import MalformedKeyError, MalformedNoteError, NotSignedError
 from transparency_log.note import EcdsaVerifier, Ed25519Verifier, SignatureLine, Verifier
 from transparency_log.vkey import SignatureType, VerifierKey, parse_vkey
 
@@ -38,8 +39,12 @@ class Cosignature:
     signature: bytes
 
 
-def parse_cosignature(data: bytes) -> Cosignature:
+def parse_cosignature(data: bytes, *, timeless: bool = False) -> Cosignature:
     """Split a signature line's bytes into timestamp and signature.
+
+    Args:
+        data: of the line, after the key id.
+        timeless: whether a time of zero will do, which says that none is stated.
 
     Raises:
         MalformedNoteError: a length of neither kind, or a time of zero or beyond 2^63.
@@ -47,7 +52,7 @@ def parse_cosignature(data: bytes) -> Cosignature:
     if len(data) - 8 not in (ED25519_SIZE, ML_DSA_44_SIZE):
         raise MalformedNoteError(f"cosignature has {len(data)} bytes")
     timestamp = int.from_bytes(data[:8], "big")
-    if not 0 < timestamp <= MAX_SIZE:
+    if not (0 if timeless else 1) <= timestamp <= MAX_SIZE:
         raise MalformedNoteError("cosignature timestamp is out of range")
     return Cosignature(timestamp=timestamp, signature=data[8:])
 
@@ -61,10 +66,8 @@ def subtree_message(*, cosigner: str, timestamp: int, checkpoint: Checkpoint) ->
     """Give the bytes that an ML-DSA-44 cosigner signs for a whole tree.
 
     Raises:
-        NotSignedError: the checkpoint has what the struct cannot carry.
+        NotSignedError: the origin is too long for the struct.
     """
-    if checkpoint.extensions:
-        raise NotSignedError("extension lines are not covered by an ML-DSA-44 cosignature")
     name, origin = cosigner.encode(), checkpoint.origin.encode()
     if len(origin) > 255:
         raise NotSignedError("origin is longer than an ML-DSA-44 cosignature can cover")
@@ -91,15 +94,24 @@ class CosignatureVerifier:
 
 @dataclass(frozen=True, kw_only=True)
 class MLDSACosignatureVerifier:
-    """Checks ML-DSA-44 cosignatures of checkpoints (type 0x06, empty context)."""
+    """Checks ML-DSA-44 cosignatures of checkpoints (type 0x06, empty context).
+
+    Attributes:
+        key: the cosigner's.
+        of_log: whether it is a log's own key. A log need state no time, and must leave nothing in
+            its checkpoint that it has not signed.
+    """
 
     key: VerifierKey
+    of_log: bool = False
 
     def verify(self, text: bytes, signature: bytes) -> None:
         """See `note.Verifier`."""
         checkpoint = parse_checkpoint(text)
+        if self.of_log and checkpoint.extensions:
+            raise NotSignedError("extension lines are not covered by the log's ML-DSA-44 signature")
         try:
-            parts = parse_cosignature(signature)
+            parts = parse_cosignature(signature, timeless=self.of_log)
             message = subtree_message(
                 cosigner=self.key.name, timestamp=parts.timestamp, checkpoint=checkpoint
             )
@@ -127,6 +139,41 @@ def parse_verifier(vkey: str) -> Verifier:
             return MLDSACosignatureVerifier(key=key)
         case _:
             assert_never(key.type)
+
+
+def parse_log_verifier(vkey: str) -> Verifier:
+    """Read the verifier key of a log and give what checks its own signatures.
+
+    Raises:
+        MalformedKeyError: see `vkey.parse_vkey`; or a witness's key.
+    """
+    verifier = parse_verifier(vkey)
+    match verifier.key.type:
+        case SignatureType.ED25519 | SignatureType.ECDSA:
+            return verifier
+        case SignatureType.ML_DSA_44:
+            return MLDSACosignatureVerifier(key=verifier.key, of_log=True)
+        case SignatureType.COSIGNATURE:
+            raise MalformedKeyError("this type of key cosigns; a log does not sign with it")
+        case _:
+            assert_never(verifier.key.type)
+
+
+class Cosigner(Protocol):
+    """A witness's key."""
+
+    @property
+    def key(self) -> VerifierKey:
+        """The verifier key to publish."""
+        ...
+
+    def cosign(self, text: bytes, timestamp: int) -> SignatureLine:
+        """Cosign the text of a checkpoint at a time (Unix seconds, not 0).
+
+        Raises:
+            NotSignedError: this kind of key cannot cosign such a text.
+        """
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)

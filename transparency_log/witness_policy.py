@@ -15,12 +15,12 @@ The time of a checkpoint is the quorum-th largest of the operators' newest times
 later than the truth, a quorum of operators has to lie; fewer can only make it earlier.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from transparency_log.checkpoint import Checkpoint, parse_checkpoint
-from transparency_log.cosignature import parse_cosignature, parse_verifier
+from transparency_log.cosignature import parse_cosignature, parse_log_verifier, parse_verifier
 from transparency_log.errors import (
     MalformedKeyError,
     NotSignedError,
@@ -102,12 +102,15 @@ class LogPolicy:
     @cached_property
     def log_verifiers(self) -> tuple[Verifier, ...]:
         """The log's keys, the one to use first."""
-        return tuple(_verifier(one, LOG_TYPES) for one in (self.log_vkey, *self.overlap_vkeys))
+        vkeys = (self.log_vkey, *self.overlap_vkeys)
+        return tuple(_verifier(one, LOG_TYPES, parse_log_verifier) for one in vkeys)
 
     @cached_property
     def witness_verifiers(self) -> tuple[Verifier, ...]:
         """The witnesses' keys, in their order."""
-        return tuple(_verifier(witness.vkey, WITNESS_TYPES) for witness in self.witnesses)
+        return tuple(
+            _verifier(witness.vkey, WITNESS_TYPES, parse_verifier) for witness in self.witnesses
+        )
 
     @cached_property
     def operators(self) -> Mapping[tuple[str, bytes], str]:
@@ -138,9 +141,11 @@ def _check_operators(witnesses: Sequence[Witness]) -> None:
             raise PolicyError(f"witness {witness.name}: one name, two operators")
 
 
-def _verifier(vkey: str, types: Sequence[SignatureType]) -> Verifier:
+def _verifier(
+    vkey: str, types: Sequence[SignatureType], parse: Callable[[str], Verifier]
+) -> Verifier:
     try:
-        verifier = parse_verifier(vkey)
+        verifier = parse(vkey)
     except MalformedKeyError as error:
         raise PolicyError(f"key {vkey[:64]!r}: {error}") from error
     if verifier.key.type not in types:

@@ -1,13 +1,19 @@
+from collections.abc import Sequence
+from dataclasses import replace
+
 import pytest
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.transparency_log.memory_log import NOW, ORIGIN, MemoryLog, key
 from transparency_log import prover
 from transparency_log.add_checkpoint import (
+    CLOCK_STEP,
     SIZE_TYPE,
     AddCheckpointRequest,
     Decision,
+    Request,
     WitnessState,
     decide,
     parse_request,
@@ -15,14 +21,22 @@ from transparency_log.add_checkpoint import (
     read_request,
 )
 from transparency_log.checkpoint import Checkpoint
-from transparency_log.cosignature import CosignatureSigner, parse_verifier
+from transparency_log.cosignature import (
+    CosignatureSigner,
+    Cosigner,
+    MLDSACosignatureSigner,
+    parse_verifier,
+)
 from transparency_log.errors import MalformedProofError
 from transparency_log.merkle import tree_root
 from transparency_log.note import NoteSigner, format_note, open_note, parse_note
 
 LOG = MemoryLog(entries=[bytes([number]) for number in range(8)])
 WITNESS = CosignatureSigner(name="witness.example", private_key=key(70))
-LOGS = {ORIGIN: parse_verifier(str(LOG.log.key))}
+ML_DSA = MLDSACosignatureSigner(
+    name="witness.example", private_key=MLDSA44PrivateKey.from_seed_bytes(bytes(32))
+)
+LOGS = {ORIGIN: [parse_verifier(str(LOG.log.key))]}
 
 
 def state(size: int) -> WitnessState:
@@ -41,7 +55,7 @@ def answer(data: bytes, known: WitnessState) -> Decision:
     request = read_request(data)
     if isinstance(request, Decision):
         return request
-    return decide(request, logs=LOGS, state=known, signer=WITNESS, now=NOW)
+    return decide(request, logs=LOGS, state=known, signers=[WITNESS], now=NOW)
 
 
 @pytest.mark.parametrize(("old", "size"), [(0, 0), (0, 1), (0, 8), (1, 2), (3, 7), (8, 8)])
@@ -101,6 +115,110 @@ def test_signature_comes_before_sizes() -> None:
 
 def test_malformed_checkpoint_that_is_signed_is_a_bad_request() -> None:
     assert answer(body(0, 1, text=f"{ORIGIN}\n01\nAAAA\n".encode()), state(0)).status == 400
+
+
+def ask(data: bytes, known: WitnessState, *, now: int, witnesses: Sequence[Cosigner]) -> Decision:
+    request = read_request(data)
+    assert isinstance(request, Request)
+    return decide(request, logs=LOGS, state=known, signers=witnesses, now=now)
+
+
+def test_a_witness_with_two_keys_gives_a_line_of_each() -> None:
+    decision = ask(body(3, 7), state(3), now=NOW, witnesses=[WITNESS, ML_DSA])
+    assert decision.status == 200
+    note = parse_note(LOG.text(7) + b"\n" + decision.body)
+    for signer in (WITNESS, ML_DSA):
+        one = format_note(LOG.text(7), note.signatures)
+        assert open_note(one, [parse_verifier(str(signer.key))]).text == LOG.text(7)
+    assert len(note.signatures) == 2
+
+
+def test_whoever_repeats_a_checkpoint_gets_the_same_cosignature_and_no_write() -> None:
+    first = ask(body(3, 7), state(3), now=NOW, witnesses=[WITNESS, ML_DSA])
+    assert first.state is not None
+    again = ask(body(7, 7), first.state, now=NOW, witnesses=[WITNESS, ML_DSA])
+    assert (again.status, again.body, again.state) == (200, first.body, None)
+    later = ask(body(7, 7), first.state, now=NOW + 1, witnesses=[WITNESS, ML_DSA])
+    assert later.state is not None
+    assert later.state.time == NOW + 1
+    other = ask(body(7, 7), first.state, now=NOW, witnesses=[WITNESS, replace(ML_DSA, name="x")])
+    assert other.state is not None  # a new key signs at once
+
+
+def test_time_never_goes_back() -> None:
+    known = replace(state(3), time=NOW)
+    for now in (NOW - CLOCK_STEP, NOW - 1, NOW):
+        decision = ask(body(3, 7), known, now=now, witnesses=[WITNESS])
+        assert decision.state is not None
+        assert decision.state.time == NOW
+    for now in (NOW - CLOCK_STEP - 1, 0, -1):
+        refused = ask(body(3, 7), known, now=now, witnesses=[WITNESS])
+        assert (refused.status, refused.state) == (503, None)
+    assert ask(body(0, 7), state(0), now=0, witnesses=[WITNESS]).status == 503
+
+
+def test_a_second_tree_of_one_size_is_kept_as_proof() -> None:
+    first = ask(body(3, 7), state(3), now=NOW, witnesses=[WITNESS])
+    assert first.state is not None
+    text = Checkpoint(origin=ORIGIN, size=7, root=bytes(32)).encode()
+    refused = answer(body(7, 7, proof=[], text=text), first.state)
+    assert refused.status == 422
+    assert refused.conflict is not None
+    assert open_note(refused.conflict, LOGS[ORIGIN]).text == text
+    wrong = answer(body(7, 8, proof=[bytes(32)]), first.state)
+    assert (wrong.status, wrong.conflict) == (422, None)  # proves nothing: a proof may be garbled
+
+
+def test_a_signature_repeated_many_times_is_kept_once() -> None:
+    text = LOG.text(7)
+    note = format_note(text, [LOG.log.sign(text)] * 64)
+    decision = answer(AddCheckpointRequest(old_size=0, proof=(), note=note).encode(), state(0))
+    assert decision.state is not None
+    assert len(parse_note(decision.state.note).signatures) == 2
+
+
+def test_either_key_of_a_log_in_rotation_is_cosigned() -> None:
+    following = NoteSigner(name="log.example/next", private_key=key(73))
+    logs = {ORIGIN: [*LOGS[ORIGIN], parse_verifier(str(following.key))]}
+    text = LOG.text(7)
+    good, bad = following.sign(text), following.sign(b"another\n")
+    for lines, status in (
+        ([good], 200),
+        ([good, LOG.log.sign(text)], 200),
+        ([bad], 403),
+        ([LOG.log.sign(text), bad], 403),
+    ):
+        data = AddCheckpointRequest(old_size=0, proof=(), note=format_note(text, lines)).encode()
+        request = read_request(data)
+        assert isinstance(request, Request)
+        found = decide(request, logs=logs, state=state(0), signers=[WITNESS], now=NOW)
+        assert found.status == status
+
+
+def test_an_origin_too_long_for_a_key_is_refused_by_it() -> None:
+    origin = "o" * 256
+    log = NoteSigner(name="log.example/long", private_key=key(74))
+    text = Checkpoint(origin=origin, size=1, root=bytes(32)).encode()
+    note = format_note(text, [log.sign(text)])
+    request = read_request(AddCheckpointRequest(old_size=0, proof=(), note=note).encode())
+    assert isinstance(request, Request)
+    logs = {origin: [parse_verifier(str(log.key))]}
+    cases: list[tuple[list[Cosigner], int]] = [
+        ([WITNESS], 200),
+        ([ML_DSA], 400),
+        ([WITNESS, ML_DSA], 400),
+    ]
+    for signers, status in cases:
+        found = decide(request, logs=logs, state=WitnessState(), signers=signers, now=NOW)
+        assert found.status == status
+
+
+def test_largest_sizes_are_judged_like_any_other() -> None:
+    text = Checkpoint(origin=ORIGIN, size=2**63 - 1, root=bytes(32)).encode()
+    assert answer(body(3, 7, proof=[bytes(32)] * 63, text=text), state(3)).status == 422
+    assert answer(body(0, 7, proof=[], text=text), state(0)).status == 200
+    beyond = f"{ORIGIN}\n{2**63}\n{'A' * 43}=\n".encode()
+    assert answer(body(0, 7, proof=[], text=beyond), state(0)).status == 400
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -6,11 +8,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.transparency_log.memory_log import NOW, MemoryLog, key
+from tests.transparency_log.memory_log import NOW, ORIGIN, MemoryLog, key
 from transparency_log.checkpoint import Checkpoint, parse_checkpoint
 from transparency_log.cosignature import (
     MLDSACosignatureSigner,
     parse_cosignature,
+    parse_log_verifier,
     parse_verifier,
 )
 from transparency_log.errors import (
@@ -197,14 +200,32 @@ def test_ml_dsa_cosignature_covers_name_time_origin_size_and_root(memory_log: Me
         Checkpoint(origin="x", size=checkpoint.size, root=checkpoint.root),
         Checkpoint(origin=checkpoint.origin, size=9, root=checkpoint.root),
         Checkpoint(origin=checkpoint.origin, size=checkpoint.size, root=bytes(32)),
-        Checkpoint(origin=checkpoint.origin, size=0, root=checkpoint.root, extensions=("x",)),
     ]
     for changed in changes:
         with pytest.raises(NotSignedError):
             verifier.verify(changed.encode(), line.signature)
+    extended = replace(checkpoint, extensions=("nobody's word",)).encode()
+    verifier.verify(extended, line.signature)  # tlog-cosignature: it says nothing about them
     renamed = MLDSACosignatureSigner(name="qp.example", private_key=private_key)
     with pytest.raises(NotSignedError):
         parse_verifier(str(renamed.key)).verify(text, line.signature)
+
+
+def test_a_log_that_signs_with_ml_dsa_states_no_time_and_no_extension(
+    memory_log: MemoryLog,
+) -> None:
+    private_key = MLDSA44PrivateKey.from_seed_bytes(bytes(32))
+    log = MLDSACosignatureSigner(name=ORIGIN, private_key=private_key)
+    text, verifier = memory_log.text(), parse_log_verifier(str(log.key))
+    for time in (0, NOW):
+        verifier.verify(text, log.cosign(text, time).signature)
+    with pytest.raises(NotSignedError):  # a witness must state one
+        parse_verifier(str(log.key)).verify(text, log.cosign(text, 0).signature)
+    extended = replace(parse_checkpoint(text), extensions=("x",)).encode()
+    with pytest.raises(NotSignedError):
+        verifier.verify(extended, log.cosign(extended, NOW).signature)
+    with pytest.raises(MalformedKeyError):
+        parse_log_verifier(str(memory_log.witnesses[0].key))
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ from transparency_log.server.sequencer import DAY, Sequencer
 from transparency_log.server.storage import LogStorage
 from transparency_log.server.storage_config import DirectoryConfig
 from transparency_log.server.waiting import BusyError, OverQuotaError
-from transparency_log.server.witnesses import WitnessClient
+from transparency_log.server.witnesses import witness_clients
 from transparency_log.strict_json import dumps
 from transparency_log.tile import MAX_ENTRY
 
@@ -103,11 +103,8 @@ class LogApp:
             auto_decompress=False,  # a witness's few bytes could unpack to many
             skip_auto_headers=("User-Agent", "Accept-Encoding"),
         )
-        verifiers = self._policy.witness_verifiers
-        witnesses = [
-            WitnessClient(verifier, address.url, self._session, self._sequencer.prove)
-            for verifier, address in zip(verifiers, config.witnesses, strict=True)
-        ]
+        urls = [witness.url for witness in config.witnesses]
+        witnesses = witness_clients(self._policy, urls, self._session, self._sequencer.prove)
         self._task = asyncio.create_task(self._sequencer.run(witnesses))
         self._task.add_done_callback(self._ended)
 

@@ -1,16 +1,14 @@
-"""Configuration of the log and of the witness: one TOML file, one frozen dataclass each.
+"""Configuration of the log: one TOML file, one frozen dataclass.
 
 Paths are relative to the file that names them. Unknown and missing keys are errors. Private keys
 and tokens come by path, from files that nobody else can read.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from transparency_log.cosignature import parse_verifier
-from transparency_log.errors import ConfigurationError, MalformedKeyError, PolicyError
-from transparency_log.note import NoteSigner, Verifier
+from transparency_log.errors import ConfigurationError, PolicyError
+from transparency_log.note import NoteSigner
 from transparency_log.server.publishers import PublisherConfig, Publishers, read_publisher
 from transparency_log.server.secret_files import read_seed
 from transparency_log.server.storage_config import (
@@ -20,16 +18,16 @@ from transparency_log.server.storage_config import (
     read_store,
 )
 from transparency_log.server.toml_table import Table, read_table
-from transparency_log.witness_policy import LOG_TYPES, LogPolicy, Witness
+from transparency_log.witness_policy import LogPolicy, Witness
 
 
 @dataclass(frozen=True, kw_only=True)
 class WitnessAddress:
-    """One `[[witnesses]]` of the log's file."""
+    """One `[[witnesses]]` of the log's file: one key; a witness with two keys stands twice."""
 
     # Key name of the witness, as in its verifier key.
     name: str
-    # Who runs it; for people.
+    # Who runs it: keys of one operator count once towards the quorum.
     operator: str
     # Its verifier key (type 0x04 or 0x06).
     vkey: str
@@ -51,7 +49,7 @@ class LogConfig:
     sequence: SequenceConfig
     # Who may submit entries, from `[[publishers]]`: spam control, never trust.
     publishers: tuple[PublisherConfig, ...]
-    # Witnesses to ask, and how many must cosign before a checkpoint is published.
+    # Witnesses to ask, and of how many operators before a checkpoint is published.
     witnesses: tuple[WitnessAddress, ...]
     quorum: int
     # Public address; port 0 takes a free one.
@@ -83,24 +81,6 @@ class LogConfig:
     def signer(self) -> NoteSigner:
         """Read the log's key."""
         return NoteSigner(name=self.origin, private_key=read_seed(self.key))
-
-
-@dataclass(frozen=True, kw_only=True)
-class WitnessConfig:
-    """The file of `openpcc-witness`."""
-
-    # Key name of this witness.
-    name: str
-    # File with the witness's Ed25519 seed in base64, mode 0600.
-    key: Path
-    # SQLite file with the newest cosigned checkpoint of each log, made by `openpcc-witness init`.
-    database: Path
-    # Logs to cosign: origin to verifier key, from `[[logs]]` with `origin` and `vkey`.
-    logs: Mapping[str, Verifier] = field(default_factory=dict)
-    # Address; port 0 takes a free one.
-    listen: str = "127.0.0.1:8091"
-    # Address of /healthz and /readyz; left out: not served.
-    control: str | None = None
 
 
 def load_log_config(path: Path) -> LogConfig:
@@ -138,29 +118,6 @@ def load_log_config(path: Path) -> LogConfig:
     return config
 
 
-def load_witness_config(path: Path) -> WitnessConfig:
-    """Read the witness's configuration and check all that can be checked without starting.
-
-    Raises:
-        ConfigurationError: the text names the key and the remedy.
-    """
-    table = read_table(path)
-    logs = [_log(one) for one in table.tables("logs")]
-    config = WitnessConfig(
-        name=table.text("name"),
-        key=table.path("key"),
-        database=table.path("database"),
-        logs=dict(logs),
-        listen=table.text("listen", WitnessConfig.listen),
-        control=table.optional_text("control"),
-    )
-    table.end()
-    if len(config.logs) != len(logs) or not logs:
-        raise ConfigurationError(f"{path}: name each log's origin once, in [[logs]]")
-    read_seed(config.key)
-    return config
-
-
 def _witness(table: Table) -> WitnessAddress:
     witness = WitnessAddress(
         name=table.text("name"),
@@ -172,15 +129,3 @@ def _witness(table: Table) -> WitnessAddress:
     if not witness.url.startswith(("http://", "https://")):
         raise ConfigurationError(f"witness {witness.name}: url must begin with http:// or https://")
     return witness
-
-
-def _log(table: Table) -> tuple[str, Verifier]:
-    origin, vkey = table.text("origin"), table.text("vkey")
-    table.end()
-    try:
-        verifier = parse_verifier(vkey)
-    except MalformedKeyError as error:
-        raise ConfigurationError(f"log {origin}: vkey: {error}; copy it anew") from error
-    if verifier.key.type not in LOG_TYPES:
-        raise ConfigurationError(f"log {origin}: vkey is not a log's key (Ed25519)")
-    return origin, verifier

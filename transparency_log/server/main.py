@@ -3,6 +3,7 @@
 openpcc-log keygen --name ORIGIN --out FILE      new key, prints its verifier key
 openpcc-log init --config FILE                   makes the log's store and table
 openpcc-log --config FILE [--check-config]       runs
+openpcc-witness keygen --type ed25519|ml-dsa-44 --name NAME --out FILE
 """
 
 import sys
@@ -12,15 +13,16 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from transparency_log.cli import COMMANDS
-from transparency_log.cosignature import CosignatureSigner
+from transparency_log.cosignature import CosignatureSigner, MLDSACosignatureSigner
 from transparency_log.note import NoteSigner
 from transparency_log.server.app import LogApp
-from transparency_log.server.config import load_log_config, load_witness_config
+from transparency_log.server.config import load_log_config
 from transparency_log.server.program import Opened, Program, run
-from transparency_log.server.secret_files import read_seed
+from transparency_log.server.secret_files import read_ml_dsa_seed, read_seed
 from transparency_log.server.storage_config import create_storage, open_storage
-from transparency_log.server.witness import WitnessApp, WitnessStore
-from transparency_log.vkey import check_name
+from transparency_log.server.witness import WitnessApp
+from transparency_log.server.witness_config import load_witness_config
+from transparency_log.server.witness_store import WitnessStore
 
 
 def unix_now() -> int:
@@ -47,10 +49,14 @@ def _open_log(path: Path, failed: Callable[[], None]) -> Iterator[Opened]:
 
 
 @contextmanager
-def _open_witness(path: Path, _failed: Callable[[], None]) -> Iterator[Opened]:
+def _open_witness(path: Path, failed: Callable[[], None]) -> Iterator[Opened]:
     config = load_witness_config(path)
     with closing(WitnessStore.open(config.database)) as store:
-        yield config.listen, config.control, WitnessApp(config, store, clock=unix_now)
+        yield (
+            config.listen,
+            config.control,
+            WitnessApp(config, store, clock=unix_now, failed=failed),
+        )
 
 
 def _init_log(path: Path) -> None:
@@ -59,13 +65,15 @@ def _init_log(path: Path) -> None:
 
 
 def _log_vkey(name: str, path: Path) -> str:
-    check_name(name)
     return str(NoteSigner(name=name, private_key=read_seed(path)).key)
 
 
 def _witness_vkey(name: str, path: Path) -> str:
-    check_name(name)
     return str(CosignatureSigner(name=name, private_key=read_seed(path)).key)
+
+
+def _witness_ml_dsa_vkey(name: str, path: Path) -> str:
+    return str(MLDSACosignatureSigner(name=name, private_key=read_ml_dsa_seed(path)).key)
 
 
 LOG = Program(
@@ -73,7 +81,7 @@ LOG = Program(
     check=load_log_config,
     init=_init_log,
     open=_open_log,
-    vkey=_log_vkey,
+    vkeys={"ed25519": _log_vkey},
     epilog="Of entries: openpcc-log COMMAND --help, one of " + ", ".join(sorted(COMMANDS)) + ".",
 )
 """The log."""
@@ -83,7 +91,7 @@ WITNESS = Program(
     check=load_witness_config,
     init=lambda path: WitnessStore.create(load_witness_config(path).database),
     open=_open_witness,
-    vkey=_witness_vkey,
+    vkeys={"ed25519": _witness_vkey, "ml-dsa-44": _witness_ml_dsa_vkey},
 )
 """The witness."""
 

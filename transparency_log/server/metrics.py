@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
-REFUSALS = ("unauthorized", "quota", "too-large", "malformed", "busy", "not-ready")
+REFUSALS = ("unauthorized", "kind", "quota", "too-large", "malformed", "busy", "not-ready")
 """Why a submission was refused; `other` is everything else."""
 
-STATUSES = (200, 400, 403, 404, 409, 413, 422, 429, 500)
+STATUSES = (200, 400, 403, 404, 409, 413, 422, 500, 503)
 """Answers of a witness; `other` is everything else."""
 
 

@@ -16,7 +16,7 @@ import signal
 import socket
 import sqlite3
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,8 @@ import uvicorn
 from transparency_log.errors import ConfigurationError, LogError
 from transparency_log.server.asgi import Receive, Scope, Send
 from transparency_log.server.bounded_http import BoundedHttpProtocol
-from transparency_log.server.secret_files import SEED_SIZE, read_seed
+from transparency_log.server.secret_files import SEED_SIZE
+from transparency_log.vkey import check_name
 
 GRACE = 1
 """Seconds that open connections get after SIGTERM."""
@@ -57,7 +58,7 @@ class Program:
         init: makes what the program keeps.
         open: opens it and gives what to serve; leaving closes it. The argument stops the server
             when called.
-        vkey: gives the verifier key of a name and key file.
+        vkeys: by type of key, gives the verifier key of a name and key file. The first is usual.
         epilog: last words of its help.
     """
 
@@ -65,7 +66,7 @@ class Program:
     check: Callable[[Path], object]
     init: Callable[[Path], None]
     open: Callable[[Path, Callable[[], None]], AbstractContextManager[Opened]]
-    vkey: Callable[[str, Path], str]
+    vkeys: Mapping[str, Callable[[str, Path], str]]
     epilog: str = ""
 
 
@@ -118,6 +119,8 @@ def _parse(program: Program, arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--check-config", action="store_true", help="check the file and exit")
     parser.add_argument("--name", help="keygen: name of the key (a log's origin)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="keygen: file for the new key")
+    types = tuple(program.vkeys)
+    parser.add_argument("--type", choices=types, default=types[0], help="keygen: type of the key")
     return parser.parse_args(arguments)
 
 
@@ -133,14 +136,16 @@ def _keygen(program: Program, options: argparse.Namespace) -> None:
     if options.name is None or options.out is None:
         raise ConfigurationError("keygen needs --name NAME and --out FILE")
     out: Path = options.out
+    check_name(options.name)
     try:
         descriptor = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except OSError as error:
         raise ConfigurationError(f"{out}: {error.strerror}; name a new file") from error
     with os.fdopen(descriptor, "w") as file:
         file.write(base64.b64encode(secrets.token_bytes(SEED_SIZE)).decode() + "\n")
-    read_seed(out)
-    sys.stdout.write(json.dumps({"vkey": program.vkey(options.name, out)}) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    sys.stdout.write(json.dumps({"vkey": program.vkeys[options.type](options.name, out)}) + "\n")
 
 
 def _serve(program: Program, config: Path) -> int:

@@ -5,30 +5,44 @@ import stat
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from transparency_log.errors import ConfigurationError
 from transparency_log.strict_json import StrictJSONError, b64decode
 
 SEED_SIZE = 32
-"""Bytes of an Ed25519 seed."""
+"""Bytes of a seed, of an Ed25519 key as of an ML-DSA-44 key (FIPS 204, "private seed")."""
 
 MAX_SECRET = 4096
 """Bytes read of a file that should hold a secret."""
 
 
 def read_seed(path: Path) -> Ed25519PrivateKey:
-    """Read a private key: a 32-byte seed in base64, in a file of mode 0600.
+    """Read an Ed25519 private key: a 32-byte seed in base64, in a file of mode 0600.
 
     Raises:
         ConfigurationError: missing, readable by others, or not a seed.
     """
+    return Ed25519PrivateKey.from_private_bytes(_seed(path))
+
+
+def read_ml_dsa_seed(path: Path) -> MLDSA44PrivateKey:
+    """Read an ML-DSA-44 private key: a 32-byte seed in base64, in a file of mode 0600.
+
+    Raises:
+        ConfigurationError: missing, readable by others, or not a seed.
+    """
+    return MLDSA44PrivateKey.from_seed_bytes(_seed(path))
+
+
+def _seed(path: Path) -> bytes:
     try:
         seed = b64decode(_read_secret(path))
     except StrictJSONError as error:
         raise ConfigurationError(f"{path}: not a base64 seed; make one with `keygen`") from error
     if len(seed) != SEED_SIZE:
         raise ConfigurationError(f"{path}: not a {SEED_SIZE}-byte seed; make one with `keygen`")
-    return Ed25519PrivateKey.from_private_bytes(seed)
+    return seed
 
 
 def read_token(path: Path) -> str:

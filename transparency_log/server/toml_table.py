@@ -54,6 +54,10 @@ class Table:
         """Take a text, or None if the key is left out."""
         return self.text(key) if key in self._values else None
 
+    def optional_path(self, key: str) -> Path | None:
+        """Take a path, or None if the key is left out."""
+        return self.path(key) if key in self._values else None
+
     def path(self, key: str) -> Path:
         """Take a path; a relative one is relative to the file."""
         return self._path.parent / self.text(key)

@@ -1,21 +1,18 @@
-"""The witness: remembers the newest tree of each log, and cosigns only what extends it.
+"""The witness over HTTP: cosigns what extends the newest tree it has seen of a log.
 
     POST /add-checkpoint                       C2SP tlog-witness
     GET  /<hex SHA-256 of origin>/checkpoint   the newest checkpoint it cosigned
 
-`add_checkpoint.decide` judges; here its state is read and kept in one SQLite transaction, which is
-durable before the answer leaves. A lost or older database would let a log roll back: it is never
-made silently.
+`add_checkpoint.decide` judges, `witness_store` keeps its state; a state that cannot be kept is
+answered with 500 and ends the program, for what a witness forgets can be undone by a log.
 """
 
 import asyncio
-import hashlib
+import logging
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from pathlib import Path
-from typing import Self
+from typing import TypeVar
 
 from transparency_log.add_checkpoint import (
     MAX_REQUEST,
@@ -26,8 +23,6 @@ from transparency_log.add_checkpoint import (
     decide,
     read_request,
 )
-from transparency_log.cosignature import CosignatureSigner
-from transparency_log.errors import ConfigurationError
 from transparency_log.server.asgi import (
     DisconnectedError,
     Receive,
@@ -41,98 +36,41 @@ from transparency_log.server.asgi import (
     respond_error,
     run_lifespan,
 )
-from transparency_log.server.config import WitnessConfig
 from transparency_log.server.metrics import WitnessMetrics
-from transparency_log.server.secret_files import read_seed
+from transparency_log.server.witness_config import WitnessConfig
+from transparency_log.server.witness_store import WitnessStore
 
-SCHEMA = """
-CREATE TABLE log (origin TEXT PRIMARY KEY, origin_hash TEXT NOT NULL UNIQUE,
-                  size INTEGER NOT NULL, root BLOB NOT NULL, note BLOB NOT NULL);
-"""
+logger = logging.getLogger(__name__)
+
+Argument = TypeVar("Argument")
+Value = TypeVar("Value")
+
+CHECKPOINT_HEADERS = (
+    (b"cache-control", b"max-age=5"),
+    (b"access-control-allow-origin", b"*"),
+)
+"""Anybody may monitor; a checkpoint may be seconds old in a cache."""
 
 
-class WitnessStore:
-    """State of a witness. Not thread-safe: one thread at a time."""
-
-    def __init__(self, database: sqlite3.Connection) -> None:
-        self._database = database
-
-    @classmethod
-    def create(cls, path: Path) -> None:
-        """Make the state of a witness that has seen nothing.
-
-        Raises:
-            ConfigurationError: there is a file already.
-        """
-        if path.exists():
-            raise ConfigurationError(f"{path}: exists; a witness must not forget what it cosigned")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with closing(sqlite3.connect(path)) as database:
-            database.executescript(SCHEMA)
-
-    @classmethod
-    def open(cls, path: Path) -> Self:
-        """Open the state.
-
-        Raises:
-            ConfigurationError: there is none.
-        """
-        if not path.is_file():
-            raise ConfigurationError(f"{path}: missing; make it with `openpcc-witness init`")
-        database = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        try:
-            database.execute("PRAGMA synchronous = EXTRA")  # durable also in journal mode DELETE
-        except sqlite3.Error:
-            database.close()
-            raise
-        return cls(database)
-
-    def close(self) -> None:
-        """Close the database."""
-        self._database.close()
-
-    def decide(self, origin: str, judge: Callable[[WitnessState], Decision]) -> Decision:
-        """Judge with the state of one log, and keep the new state before returning."""
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            decision = judge(self._state(origin))
-            if decision.state is not None:
-                self._keep(origin, decision.state)
-        except BaseException:
-            self._database.execute("ROLLBACK")
-            raise
-        self._database.execute("COMMIT")
-        return decision
-
-    def note(self, origin_hash: str) -> bytes | None:
-        """Give the newest cosigned checkpoint of a log by the hash of its origin."""
-        row = self._database.execute(
-            "SELECT note FROM log WHERE origin_hash = ?", (origin_hash,)
-        ).fetchone()
-        return None if row is None else bytes(row[0])
-
-    def _state(self, origin: str) -> WitnessState:
-        row = self._database.execute(
-            "SELECT size, root, note FROM log WHERE origin = ?", (origin,)
-        ).fetchone()
-        return WitnessState(size=row[0], root=row[1], note=row[2]) if row else WitnessState()
-
-    def _keep(self, origin: str, state: WitnessState) -> None:
-        digest = hashlib.sha256(origin.encode()).hexdigest()
-        self._database.execute(
-            "INSERT OR REPLACE INTO log VALUES (?, ?, ?, ?, ?)",
-            (origin, digest, state.size, state.root, state.note),
-        )
+class StoreFailedError(Exception):
+    """What a witness must not forget cannot be kept."""
 
 
 class WitnessApp:
     """The ASGI application of `openpcc-witness`. Whoever opened the store closes it."""
 
     def __init__(
-        self, config: WitnessConfig, store: WitnessStore, *, clock: Callable[[], int]
+        self,
+        config: WitnessConfig,
+        store: WitnessStore,
+        *,
+        clock: Callable[[], int],
+        failed: Callable[[], None],
     ) -> None:
         self._logs = config.logs
-        self._signer = CosignatureSigner(name=config.name, private_key=read_seed(config.key))
+        self._signers = config.signers()
+        self._failed = failed
+        self._store_failed = False
         self._store = store
         self._clock = clock
         self._metrics = WitnessMetrics()
@@ -145,7 +83,8 @@ class WitnessApp:
             case "lifespan":
                 await run_lifespan(receive, send, _nothing, self._stop)
             case "http" if is_control(scope, self.control_port):
-                await respond_control(scope, send, not_ready=None, metrics=self._metrics.text)
+                failed = "the state cannot be kept" if self._store_failed else None
+                await respond_control(scope, send, not_ready=failed, metrics=self._metrics.text)
             case "http":
                 await self._serve(scope, receive, send)
             case _:
@@ -160,6 +99,8 @@ class WitnessApp:
                 await self._add_checkpoint(receive, send)
             case "GET", ["", origin_hash, "checkpoint"]:
                 await self._monitor(origin_hash, send)
+            case _, ["", "add-checkpoint"] | ["", _, "checkpoint"]:
+                await respond_error(send, 405, "method", "another method belongs to this resource")
             case _:
                 await respond_error(send, 404, "not-found", "no such resource")
 
@@ -172,28 +113,68 @@ class WitnessApp:
             self._metrics.answered(413)
             await respond_error(send, 413, "too-large", f"at most {MAX_REQUEST} bytes")
             return
-        loop = asyncio.get_running_loop()
-        decision = await loop.run_in_executor(self._thread, self.answer, body)
+        try:
+            decision = await self._in_thread(self.answer, body)
+        except StoreFailedError:
+            self._metrics.answered(500)
+            await self._stop_with(send)
+            return
         self._metrics.answered(decision.status)
         await respond(send, decision.status, decision.body, decision.content_type)
 
     def answer(self, body: bytes) -> Decision:
-        """Judge one request, and keep what follows from it."""
+        """Judge one request, and keep what follows from it.
+
+        Raises:
+            sqlite3.Error: it could not be kept, and was not.
+        """
         request = read_request(body)
         if isinstance(request, Decision):
             return request
-        return self._store.decide(request.origin, lambda state: self._judge(request, state))
+        decision = self._store.decide(request.origin, lambda state: self._judge(request, state))
+        if decision.conflict is not None:
+            logger.critical("a log has signed two trees of one size; both notes are kept")
+        return decision
 
     def _judge(self, request: Request, state: WitnessState) -> Decision:
-        return decide(request, logs=self._logs, state=state, signer=self._signer, now=self._clock())
+        return decide(
+            request, logs=self._logs, state=state, signers=self._signers, now=self._clock()
+        )
 
     async def _monitor(self, origin_hash: str, send: Send) -> None:
-        loop = asyncio.get_running_loop()
-        note = await loop.run_in_executor(self._thread, self._store.note, origin_hash)
+        try:
+            note = await self._in_thread(self._store.note, origin_hash)
+        except StoreFailedError:
+            await self._stop_with(send)
+            return
         if note is None:
             await respond_error(send, 404, "not-found", "no checkpoint of such a log")
         else:
-            await respond(send, 200, note, TEXT_TYPE)
+            await respond(send, 200, note, TEXT_TYPE, CHECKPOINT_HEADERS)
+
+    async def _stop_with(self, send: Send) -> None:
+        """Answer 500 and end the program."""
+        await respond_error(send, 500, "internal", "the state of this witness cannot be kept")
+        self._failed()
+
+    async def _in_thread(self, action: Callable[[Argument], Value], argument: Argument) -> Value:
+        """Run an action on the one thread that may touch the store.
+
+        Raises:
+            StoreFailedError: it failed now or before; nothing runs after a failure.
+        """
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, self._unless_failed, action, argument)
+
+    def _unless_failed(self, action: Callable[[Argument], Value], argument: Argument) -> Value:
+        if self._store_failed:
+            raise StoreFailedError
+        try:
+            return action(argument)
+        except sqlite3.Error as error:
+            self._store_failed = True
+            logger.critical("the witness's state cannot be kept (%s); the witness stops", error)
+            raise StoreFailedError from error
 
 
 async def _nothing() -> None:

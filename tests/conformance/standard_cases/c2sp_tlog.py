@@ -188,8 +188,8 @@ def _tree(size: int, root: bytes, files: dict[str, bytes]) -> None:
 
 def _witness(document: Any, _folder: Path) -> Iterator[Row]:
     requests = _list(document, "requests")
-    verifier = cosignature.parse_verifier(document["log_vkey"])
-    conversation = _Conversation({document.get("origin", verifier.key.name): verifier})
+    verifier = cosignature.parse_log_verifier(document["log_vkey"])
+    conversation = _Conversation({document.get("origin", verifier.key.name): [verifier]})
     for number, row in enumerate(requests):
         if isinstance(row, dict) and isinstance(row.get("id"), str):
             yield Row(id=row["id"], check=partial(conversation.take, row))
@@ -200,7 +200,7 @@ def _witness(document: Any, _folder: Path) -> Iterator[Row]:
 class _Conversation:
     """One fresh witness; keeps what it decided between the rows."""
 
-    def __init__(self, logs: dict[str, note.Verifier]) -> None:
+    def __init__(self, logs: dict[str, list[note.Verifier]]) -> None:
         self._logs = logs
         key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
         self._signer = cosignature.CosignatureSigner(name="witness.example", private_key=key)
@@ -212,7 +212,7 @@ class _Conversation:
         request = add_checkpoint.read_request(row["request_body"].encode())
         if isinstance(request, add_checkpoint.Request):
             decision = add_checkpoint.decide(
-                request, logs=self._logs, state=self._state, signer=self._signer, now=NOW
+                request, logs=self._logs, state=self._state, signers=[self._signer], now=NOW
             )
         else:
             decision = request

@@ -61,9 +61,10 @@ def run_here(program: Program, *arguments: str | Path) -> str:
     return printed.getvalue()
 
 
-def keygen(program: Program, name: str, out: Path) -> str:
+def keygen(program: Program, name: str, out: Path, kind: str = "ed25519") -> str:
     """Make a key; gives its verifier key."""
-    vkey: str = json.loads(run_here(program, "keygen", "--name", name, "--out", out))["vkey"]
+    said = run_here(program, "keygen", "--type", kind, "--name", name, "--out", out)
+    vkey: str = json.loads(said)["vkey"]
     return vkey
 
 

@@ -1,5 +1,6 @@
 import json
 import socket
+from base64 import b64decode
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from tests.transparency_log.memory_log import MemoryLog
 from transparency_log.server.main import LOG, WITNESS
 from transparency_log.server.program import run
-from transparency_log.vkey import parse_vkey
+from transparency_log.vkey import SignatureType, parse_vkey
 
 VKEYS = [str(witness.key) for witness in MemoryLog().witnesses]
 LOG_TOML = f"""\
@@ -116,6 +117,12 @@ def test_log_configuration_errors_name_the_thing(
         (str(MemoryLog().log.key), VKEYS[0], "vkey"),
         ("[[logs]]", '[[logs]]\norigin = "x"\nvkey = "y"\n[[logs]]', "vkey"),
         ('"witness.db"', "1", "database"),
+        ('key = "log.key"\n', "", "ml_dsa_44_key"),
+        ('key = "log.key"', 'key = "log.key"\nml_dsa_44_key = "log.key"', "one seed"),
+        ('key = "log.key"', 'key = "log.key"\nml_dsa_44_key = "token"', "token"),
+        ('"witness.example"', '"witness example"', "name"),
+        ("[[logs]]", '[[logs]]\noverlap_vkeys = ["x"]', "vkey"),
+        ("[[logs]]", "[[logs]]\noverlap_vkeys = 1", "overlap_vkeys"),
     ],
 )
 def test_witness_configuration_errors_name_the_thing(
@@ -161,6 +168,25 @@ def test_init_happens_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
         assert run(program, arguments) == 0
         assert run(program, arguments) == 2
         assert refusal(capsys)
+
+
+def test_keygen_makes_keys_of_each_type(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    types = {"ed25519": SignatureType.COSIGNATURE, "ml-dsa-44": SignatureType.ML_DSA_44}
+    for name, expected in types.items():
+        out = f"{tmp_path}/{name}.key"
+        assert run(WITNESS, ["keygen", "--type", name, "--name", "w", "--out", out]) == 0
+        assert parse_vkey(json.loads(capsys.readouterr().out)["vkey"]).type is expected
+        assert len(b64decode(Path(out).read_text())) == 32
+    with pytest.raises(SystemExit):
+        run(LOG, ["keygen", "--type", "ml-dsa-44", "--name", "l", "--out", f"{tmp_path}/l"])
+
+
+def test_keygen_leaves_no_key_of_a_bad_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(WITNESS, ["keygen", "--name", "a b", "--out", f"{tmp_path}/key"]) == 2
+    assert "name" in refusal(capsys)
+    assert not (tmp_path / "key").exists()
 
 
 def test_keygen_does_not_overwrite(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
