@@ -24,7 +24,10 @@ PLATFORMS = ("sev-snp", "tdx", "sev-snp-vtpm", "tdx-vtpm", "simulated", "simulat
 SIMULATED_PLATFORMS = frozenset({"simulated", "simulated-vtpm"})
 """Platforms that protect nothing."""
 
-ENDORSEMENT_TYPES = ("x509-chain", "x509-crl", "tdx-collateral", "rim", "ocsp", "log-entry")
+ENDORSEMENT_TYPES = (
+    *("x509-chain", "x509-crl", "tdx-collateral", "rim", "ocsp"),
+    *("log-entry", "sigstore-bundle"),
+)
 """What may be stapled."""
 
 MAX_BUNDLE = 4 * 2**20

@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Never, cast
+from typing import TYPE_CHECKING, Never, cast
 from urllib.parse import urlsplit
 
 from attestation.errors import AttestationError
@@ -21,6 +21,9 @@ from openpcc.protocol import hpke
 from transparency_log.entry import EntrySigners, check_separate
 from transparency_log.errors import LogError
 from transparency_log.witness_policy import LogPolicy, Witness
+
+if TYPE_CHECKING:
+    from transparency_log.provenance import ProvenancePolicy
 
 MAX_FILE = 2**20
 """Bytes of a configuration or policy file; more is not read."""
@@ -50,6 +53,10 @@ class ClientPolicy:
     release_signers: EntrySigners
     status_signers: EntrySigners
     service_signers: EntrySigners
+    provenance: "ProvenancePolicy | None" = None
+    """Build provenance that a release must have; None: none is asked for."""
+    rotated: int | None = None
+    """Index in the log of the key rotation that was applied last; None: none was (docs/keys.md)."""
 
     @classmethod
     def load(cls, path: Path, *, remedy: str = CORRECT_POLICY) -> "ClientPolicy":
@@ -69,10 +76,13 @@ class ClientPolicy:
             release_signers=_signers(signers.table("release")),
             status_signers=_signers(signers.table("status")),
             service_signers=_signers(signers.table("service")),
+            provenance=_provenance(table, path.resolve().parent),
+            rotated=_rotated(table),
         )
         signers.end()
         table.end()
         _refuse_shared_keys(policy, str(path))
+        _refuse_unasked_provenance(policy, str(path))
         return policy
 
 
@@ -324,6 +334,21 @@ def _log(table: Table) -> LogPolicy:
     return policy
 
 
+def _rotated(table: Table) -> int | None:
+    return table.integer("rotated", low=0, high=2**53 - 1) if "rotated" in table else None
+
+
+def _provenance(table: Table, home: Path) -> "ProvenancePolicy | None":
+    if "release" not in table:
+        return None
+    from openpcc.provenance_policy import read_provenance  # few policies ask; others need not wait
+
+    release = table.table("release")
+    policy = read_provenance(release.table("provenance"), home)
+    release.end()
+    return policy
+
+
 def _signers(table: Table) -> EntrySigners:
     keys = tuple(_key(table, text) for text in table.texts("keys"))
     threshold = table.integer("threshold", low=1, high=64)
@@ -354,3 +379,12 @@ def _refuse_shared_keys(policy: ClientPolicy, name: str) -> None:
         check_separate([policy.release_signers, policy.status_signers, policy.service_signers])
     except LogError as error:
         raise ConfigurationError(f"{name}: {error}; give each its own") from error
+
+
+def _refuse_unasked_provenance(policy: ClientPolicy, name: str) -> None:
+    """A required check without anything to compare with would refuse every node."""
+    if policy.provenance is None and "7.provenance" in policy.attestation.required:
+        raise ConfigurationError(
+            f"{name}: '7.provenance' is required and not described; add [release.provenance], or "
+            "leave the check out"
+        )

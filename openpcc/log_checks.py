@@ -1,7 +1,8 @@
 """Steps 5 and 7 of the trust decision: what the transparency log shows about evidence.
 
 5. beacon    the quote is not older than a checkpoint that witnesses have signed
-7. release   the software it names is signed, logged, witnessed, still listed, and not expired
+7. release   the software it names is signed, logged, witnessed, still listed, not expired, and,
+             where the policy asks, built by whom and from what it says
 
 `openpcc.trust` judges a node with everything its client knows of the log, `openpcc.offline` a
 bundle with nothing but what lies in it: there, what only the log can say is out of scope. Pure:
@@ -10,10 +11,11 @@ bytes, facts and `now` come in, checks come out.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from attestation.checks import Checks
-from attestation.errors import AppraisalError
+from attestation.endorsements import of_type
+from attestation.errors import AppraisalError, UnjudgedError
 from attestation.evidence import EvidenceBundle, FreshnessSection, KeysSection, SoftwareSection
 from attestation.policy import Floors, Mark
 from attestation.reference_values import ReferenceValues
@@ -26,6 +28,9 @@ from transparency_log.errors import LogError
 from transparency_log.proof import UnverifiedProof, parse_proof
 from transparency_log.witness_policy import WitnessedCheckpoint, verify_checkpoint
 
+if TYPE_CHECKING:
+    from transparency_log.provenance import ProvenancePolicy, VerifiedProvenance
+
 Value = TypeVar("Value")
 
 CLOCK_TOLERANCE = 300
@@ -36,6 +41,9 @@ BEACON_TOLERANCE = 600
 
 STATUS_AGE = 7200
 """Seconds a status entry counts; status signers publish at least hourly."""
+
+MAX_PROVENANCES = 4
+"""Sigstore bundles looked at; a release has one, and each costs about a millisecond."""
 
 ALONE = "needs the log: a bundle alone does not show it"
 """Why a check is out of scope where nothing but the bundle is known."""
@@ -121,12 +129,13 @@ def judge_release(
     """
     proof = checks.run("7.signers", ground(lambda: _release_proof(bundle, software, policy)))
     _judge_status(checks, software, status, now=now)
-    checks.not_asked("7.provenance", "the policy does not ask for it")
     if proof is None:
+        _judge_provenance(checks, bundle, None, policy)
         for name in ("7.inclusion", "7.witnesses", "7.expiry"):
             checks.skip(name, "7.signers did not pass")
         return None
     release, logged = proof
+    _judge_provenance(checks, bundle, release, policy)
     witnessed = checks.run(
         "7.witnesses", ground(lambda: verify_checkpoint(logged.checkpoint, policy.log))
     )
@@ -135,7 +144,9 @@ def judge_release(
     else:
         checks.run("7.inclusion", ground(lambda: _included(release, logged, witnessed)))
     checks.run("7.expiry", lambda: _at_least("expires", release.expires, now + 1))
-    needed = ("7.inclusion", "7.expiry", *(("7.status", "7.fresh") if status is not None else ()))
+    needed = ["7.inclusion", "7.expiry"]
+    needed += ["7.status", "7.fresh"] if status is not None else []
+    needed += ["7.provenance"] if policy.provenance is not None else []
     return release if all(checks.passed(name) for name in needed) else None
 
 
@@ -224,6 +235,42 @@ def _judge_status(
     checks.run(
         "7.fresh", lambda: _within("issued", issued, now - STATUS_AGE, now + CLOCK_TOLERANCE)
     )
+
+
+def _judge_provenance(
+    checks: Checks, bundle: EvidenceBundle, release: Release | None, policy: ClientPolicy
+) -> None:
+    """Judge who built the image, and from which source, where the policy says who may.
+
+    Bundles of a policy that does not ask are not looked at: they could only prove what nobody has
+    said must be proved.
+    """
+    asked = policy.provenance
+    if asked is None:
+        checks.not_asked("7.provenance", "the policy does not ask for it")
+    elif release is None:
+        checks.skip("7.provenance", "7.signers did not pass")
+    else:
+        checks.run("7.provenance", ground(lambda: _provenance(bundle, release, asked)))
+
+
+def _provenance(
+    bundle: EvidenceBundle, release: Release, policy: "ProvenancePolicy"
+) -> "VerifiedProvenance":
+    """Verify one of the stapled Sigstore bundles; if none does, the first one says why."""
+    from transparency_log.provenance import verify_provenance  # few policies ask
+
+    refusals: list[LogError] = []
+    for data in of_type(bundle.endorsements, "sigstore-bundle")[:MAX_PROVENANCES]:
+        try:
+            return verify_provenance(
+                data, policy=policy, image_sha256=release.image, commit=release.source.commit
+            )
+        except LogError as error:
+            refusals.append(error)
+    if not refusals:
+        raise UnjudgedError("there is no Sigstore bundle about the release")
+    raise refusals[0]
 
 
 def _release_proof(

@@ -29,7 +29,7 @@ def run(args: argparse.Namespace) -> int:
         return PASSED
     output.line(sentence(policy))
     if args.list:
-        checks.show(policy.attestation)
+        checks.show(policy.asked)
     return PASSED
 
 
@@ -55,5 +55,5 @@ def to_json(policy: PolicyFile, *, every_check: bool) -> dict[str, object]:
         "simulated": policy.attestation.simulated,
     }
     if every_check:
-        document["checks"] = checks.to_json(policy.attestation)
+        document["checks"] = checks.to_json(policy.asked)
     return document

@@ -2,7 +2,7 @@
 
 import argparse
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
@@ -51,6 +51,14 @@ class PolicyFile:
             return cls(path=path, client=client, attestation=client.attestation, given=given)
         attestation = load_appraisal_policy(path, remedy=REMEDY)
         return cls(path=path, client=None, attestation=attestation, given=given)
+
+    @property
+    def asked(self) -> AppraisalPolicy:
+        """Give which checks are asked for: `[release.provenance]` asks for one of its own."""
+        if self.client is None or self.client.provenance is None:
+            return self.attestation
+        required = self.attestation.required | {"7.provenance"}
+        return replace(self.attestation, required=required)
 
     def sets(self, key: str) -> bool:
         """Say whether the file has this key, written with dots, itself."""

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 from attestation.anchors import VENDOR_ROOTS
 from attestation.policy import AppraisalPolicy
-from attestation.strict_json import b64encode
+from attestation.strict_json import b64encode, dumps
 from openpcc.cli.policy.file import PolicyFile
 from openpcc.config import SUITES, ClientPolicy
 from openpcc.decision import duration
+from transparency_log.provenance_root import TrustRoot
 
 Value = str | int | list[str] | Mapping[str, str] | Mapping[str, Mapping[str, int]] | None
 """What JSON shows of a setting."""
@@ -43,7 +44,14 @@ def settings_of(file: PolicyFile) -> list[Setting]:
     attestation = [*_attestation(file.attestation)]
     if file.client is None:
         return attestation
-    return [*_service(file.client), *attestation, *_log(file.client), *_signers(file.client)]
+    client = file.client
+    return [
+        *_service(client),
+        *attestation,
+        *_log(client),
+        *_signers(client),
+        *_provenance(client),
+    ]
 
 
 def _service(policy: ClientPolicy) -> Iterator[Setting]:
@@ -116,6 +124,40 @@ def _signers(policy: ClientPolicy) -> Iterator[Setting]:
             meaning=f"how many must sign {task}",
         )
         yield _list(f"signers.{name}.keys", keys, f"who may sign {task}")
+
+
+def _provenance(policy: ClientPolicy) -> Iterator[Setting]:
+    asked, under = policy.provenance, "release.provenance"
+    if asked is None:
+        meaning = "who must vouch for the build of a release"
+        yield Setting(key=under, value=None, text="none is asked for", meaning=meaning)
+        return
+    signer = asked.signer
+    yield _text(f"{under}.identity", signer.identity, "who must have signed how it was built")
+    yield _text(f"{under}.issuer", signer.issuer, "who must know that identity")
+    yield _trusted_root(f"{under}.trusted_root", signer.root)
+    yield _text(f"{under}.builder", asked.builder, "where it must have been built")
+    yield _text(f"{under}.build_type", asked.build_type, "what kind of build it must be")
+    yield _text(f"{under}.source", asked.source, "the source it must have been built from")
+    yield Setting(
+        key=f"{under}.parameters",
+        value=None if asked.parameters is None else dumps(asked.parameters).decode(),
+        text="any" if asked.parameters is None else dumps(asked.parameters).decode(),
+        meaning="what the builder must have been told, and nothing else",
+    )
+
+
+def _trusted_root(key: str, root: TrustRoot) -> Setting:
+    text = ", ".join(
+        f"{len(found)} {what}"
+        for what, found in (
+            ("authorities", root.authorities),
+            ("certificate logs", root.certificate_logs),
+            ("logs", root.logs),
+            ("clocks", root.timestamp_authorities),
+        )
+    )
+    return Setting(key=key, value=text, text=text, meaning="who vouches for that signature")
 
 
 def _roots(policy: AppraisalPolicy) -> Setting:

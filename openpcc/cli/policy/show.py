@@ -22,7 +22,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         output.document(to_json(policy, every_check=args.list))
     elif args.list:
-        checks.show(policy.attestation)
+        checks.show(policy.asked)
     else:
         show(policy)
     return PASSED
@@ -52,7 +52,7 @@ def to_json(policy: PolicyFile, *, every_check: bool) -> dict[str, object]:
         ],
     }
     if every_check:
-        document["checks"] = checks.to_json(policy.attestation)
+        document["checks"] = checks.to_json(policy.asked)
     return document
 
 

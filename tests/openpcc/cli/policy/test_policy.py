@@ -11,6 +11,8 @@ import pytest
 from attestation.checks import CHECKS, MAY_BE_OPTIONAL, ONLY_WHERE_ASKED
 from openpcc.cli.main import main
 from tests.fakes import kept
+from tests.fakes.provenance import ASKED
+from tests.fakes.sigstore import Sigstore
 from tests.fakes.world import World
 
 
@@ -75,8 +77,27 @@ def test_every_key_of_the_formats_page_is_shown(policy, tmp_path):
             found |= leaves(value, f"{key}.") if deeper else {key}
         return found
 
-    commented = {"attestation.machines", "attestation.models", "log.overlap_keys"}
+    commented = {
+        "attestation.machines",
+        "attestation.models",
+        "log.overlap_keys",
+        "release.provenance",
+    }
     assert keys == (leaves(tomllib.loads(example[1])) | commented) - {"version"}
+
+
+def test_shows_what_is_asked_of_builds(policy, path):
+    (path.parent / "root.json").write_bytes(Sigstore().trusted_root())
+    path.write_text(path.read_text() + ASKED)
+    settings = {
+        one["key"]: one for one in json.loads(policy("show", path, "--json")[1])["settings"]
+    }
+    assert settings["release.provenance.builder"]["value"] == "https://example.org/runner"
+    assert settings["release.provenance.trusted_root"]["value"].startswith("1 authorities")
+    assert settings["release.provenance.parameters"]["value"] is None
+    assert "file" in policy("show", path)[1]
+    listed = json.loads(policy("check", path, "--list", "--json")[1])["checks"]
+    assert {one["id"]: one["required"] for one in listed}["7.provenance"]
 
 
 def test_shows_the_settings_in_words(policy, path):
