@@ -4,10 +4,20 @@ tests/fuzz/run.py snp_report --seconds 120        libFuzzer, through atheris
 pytest tests/fuzz                                 the same functions, fixed inputs
 """
 
-from tests.fuzz import documents, event_logs, forms, nvidia, sev_snp, simulated, tdx, tpm
+from tests.fuzz import (
+    documents,
+    event_logs,
+    forms,
+    nvidia,
+    provenance,
+    sev_snp,
+    simulated,
+    tdx,
+    tpm,
+)
 from tests.fuzz.target import TARGETS, Target
 
 __all__ = ["MODULES", "TARGETS", "Target"]
 
-MODULES = (forms, documents, event_logs, simulated, sev_snp, tdx, nvidia, tpm)
+MODULES = (forms, documents, event_logs, simulated, sev_snp, tdx, nvidia, tpm, provenance)
 """Where the targets are; one module for each platform."""
