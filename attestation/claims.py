@@ -120,7 +120,7 @@ class DeviceClaims:
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceAppraisal:
-    """What holds for one authentic device: until when, and on which CRLs."""
+    """What holds for a device, or for its RIMs: until when, and on which lists or answers."""
 
     expires: int
     marks: Mapping[bytes, Mark] = field(default_factory=dict)
@@ -159,6 +159,6 @@ class DeviceFamily(Protocol):
 
     def appraise_measurements(
         self, device: DeviceEvidence, claims: DeviceClaims, context: Context
-    ) -> int:
-        """Judge the measurements; give until when the RIM holds. Raises: AppraisalError."""
+    ) -> DeviceAppraisal:
+        """Judge the measurements; give what holds for the RIMs. Raises: AppraisalError."""
         ...

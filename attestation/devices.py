@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from attestation.checks import OF_A_DEVICE, Checks, Value, given, readable
 from attestation.claims import Context, DeviceAppraisal, DeviceClaims, DeviceFamily, Ground
+from attestation.endorsements import oldest
 from attestation.errors import AppraisalError
 from attestation.evidence import DeviceEvidence, DevicesSection, Endorsement
 from attestation.nvidia import authenticate as nvidia
@@ -47,7 +48,7 @@ class DevicesAppraisal:
     Attributes:
         expires: last second at which chains, lists and RIMs hold; None without devices, or if they
             do not hold.
-        marks: how new the lists are that were signed by a pinned vendor and recent.
+        marks: how new the lists and answers are that were signed by a pinned vendor and recent.
     """
 
     expires: int | None = None
@@ -74,7 +75,7 @@ def appraise_devices(
         "6.measurements",
         lambda: _appraise(devices, given(claims, "device report"), context),
     )
-    checks.run("6.mode", lambda: _check_modes(devices))
+    checks.run("6.mode", lambda: check_modes(devices))
     return _appraisal(authentic or (), rims or ())
 
 
@@ -183,8 +184,12 @@ def _check_nonces(claims: Sequence[DeviceClaims], nonce: bytes) -> None:
             )
 
 
-def _check_modes(devices: Sequence[DeviceEvidence]) -> None:
-    """Judge the agent's words: no report states the mode. docs/decisions/0010."""
+def check_modes(devices: Sequence[DeviceEvidence]) -> None:
+    """Judge the agent's words: no report states the mode. docs/decisions/0010.
+
+    Raises:
+        AppraisalError: a device is in a mode that is not confidential.
+    """
     for number, device in enumerate(devices):
         if device.mode not in CONFIDENTIAL:
             raise AppraisalError(
@@ -196,7 +201,7 @@ def _check_modes(devices: Sequence[DeviceEvidence]) -> None:
 
 def _appraise(
     devices: Sequence[DeviceEvidence], claims: Sequence[DeviceClaims], context: Context
-) -> tuple[int, ...]:
+) -> tuple[DeviceAppraisal, ...]:
     pairs = zip(devices, claims, strict=True)
     return tuple(_family(one).appraise_measurements(one, claim, context) for one, claim in pairs)
 
@@ -212,9 +217,11 @@ def _family(device: DeviceEvidence) -> DeviceFamily:
     return family
 
 
-def _appraisal(authentic: Sequence[DeviceAppraisal], rims: Sequence[int]) -> DevicesAppraisal:
-    limits = [*(one.expires for one in authentic), *rims]
-    found: dict[bytes, Mark] = {}
-    for one in authentic:
-        found.update(one.marks)
-    return DevicesAppraisal(expires=min(limits, default=None), marks=found)
+def _appraisal(
+    authentic: Sequence[DeviceAppraisal], rims: Sequence[DeviceAppraisal]
+) -> DevicesAppraisal:
+    found = (*authentic, *rims)
+    return DevicesAppraisal(
+        expires=min((one.expires for one in found), default=None),
+        marks=oldest(one.marks for one in found),
+    )

@@ -127,6 +127,19 @@ def marks(crls: Mapping[bytes, Crl]) -> dict[bytes, Mark]:
     return {issuer: crl.mark for issuer, crl in crls.items()}
 
 
+def oldest(found: Iterable[Mapping[bytes, Mark]]) -> dict[bytes, Mark]:
+    """Give what a client remembers of several: issuer to the oldest.
+
+    The oldest, because one machine's fresh answer says nothing about another's.
+    """
+    together: dict[bytes, Mark] = {}
+    for some in found:
+        for issuer, mark in some.items():
+            known = together.get(issuer, mark)
+            together[issuer] = min(known, mark, key=lambda one: (one.number, one.time))
+    return together
+
+
 def check_revocation(
     pairs: Iterable[tuple[Certificate, Certificate]], crls: Mapping[bytes, Crl]
 ) -> None:

@@ -18,7 +18,7 @@ from itertools import pairwise
 from attestation.anchors import anchors_of
 from attestation.certificates import Certificate, expiry, parse_chain
 from attestation.claims import Context, DeviceAppraisal, DeviceClaims
-from attestation.endorsements import of_type
+from attestation.endorsements import of_type, oldest
 from attestation.errors import AppraisalError, MalformedEvidenceError, UnjudgedError
 from attestation.evidence import DeviceEvidence
 from attestation.nvidia.endorsements import SWITCH, Device, check_chain, check_fwid, identify
@@ -68,8 +68,10 @@ def authenticate_device(device: DeviceEvidence, context: Context) -> DeviceAppra
     return DeviceAppraisal(expires=min(expiry(chain), standing.expires), marks=standing.marks)
 
 
-def appraise_measurements(device: DeviceEvidence, claims: DeviceClaims, context: Context) -> int:
-    """Judge the measurements; give until when the RIMs hold.
+def appraise_measurements(
+    device: DeviceEvidence, claims: DeviceClaims, context: Context
+) -> DeviceAppraisal:
+    """Judge the measurements; give until when the RIMs hold, on which answers.
 
     Raises:
         AppraisalError: a measurement is none of the RIMs', or a RIM is not authentic.
@@ -82,9 +84,12 @@ def appraise_measurements(device: DeviceEvidence, claims: DeviceClaims, context:
     signed = [
         _find(stapled, wanted, chip) for wanted in rim_ids(report, kind=device.kind, chip=chip)
     ]
-    expires = min(_authenticate_rim(one, context) for one in signed)
+    standings = [_authenticate_rim(one, context) for one in signed]
     check_measurements(report, [one.rim for one in signed])
-    return expires
+    return DeviceAppraisal(
+        expires=min(one.expires for one in standings),
+        marks=oldest(one.marks for one in standings),
+    )
 
 
 def authenticate_rim(data: bytes, context: Context) -> int:
@@ -95,7 +100,7 @@ def authenticate_rim(data: bytes, context: Context) -> int:
         MalformedEvidenceError: it does not parse.
         UnjudgedError: there is no OCSP answer about a signer.
     """
-    return _authenticate_rim(_parse(data), context)
+    return _authenticate_rim(_parse(data), context).expires
 
 
 def check_measurements(report: Report, rims: Sequence[Rim]) -> None:
@@ -125,10 +130,11 @@ def _check_pdi(report: Report, named: Device) -> None:
         )
 
 
-def _authenticate_rim(signed: SignedRim, context: Context) -> int:
+def _authenticate_rim(signed: SignedRim, context: Context) -> Standing:
     chain = signed.signed.certificates
     end = signed.authenticate(anchors=anchors_of(RIM_ROOT, context.policy), now=context.now)
-    return min(end, _standing(chain, context).expires)
+    standing = _standing(chain, context)
+    return Standing(expires=min(end, standing.expires), marks=standing.marks)
 
 
 def _standing(chain: Sequence[Certificate], context: Context) -> Standing:

@@ -37,7 +37,7 @@ from attestation.certificates import (
     seconds,
 )
 from attestation.claims import Context
-from attestation.endorsements import check_floors
+from attestation.endorsements import check_floors, oldest
 from attestation.errors import AppraisalError, MalformedEvidenceError, UnjudgedError
 from attestation.policy import Mark
 from attestation.x509 import X509_ERRORS
@@ -194,15 +194,8 @@ def signed_answers(pairs: Sequence[Pair], ders: Iterable[bytes], now: int) -> di
 
 
 def marks(answers: Mapping[Pair, Answer]) -> dict[bytes, Mark]:
-    """Give what a client remembers: issuer to the oldest of the answers under it.
-
-    The oldest, because one machine's fresh answer says nothing about another's.
-    """
-    found: dict[bytes, Mark] = {}
-    for (_certificate, issuer), answer in answers.items():
-        known = found.get(issuer.spki_sha256, answer.mark)
-        found[issuer.spki_sha256] = min(known, answer.mark, key=lambda mark: mark.time)
-    return found
+    """Give what a client remembers: issuer to the oldest of the answers under it."""
+    return oldest({issuer.spki_sha256: one.mark} for (_certificate, issuer), one in answers.items())
 
 
 def _check_good(certificate: Certificate, answer: Answer) -> None:

@@ -136,11 +136,13 @@ def authenticate_device(device: DeviceEvidence, context: Context) -> DeviceAppra
     return DeviceAppraisal(expires=_expiry(chain, recent), marks=marks(crls))
 
 
-def appraise_measurements(device: DeviceEvidence, claims: DeviceClaims, context: Context) -> int:
+def appraise_measurements(
+    device: DeviceEvidence, claims: DeviceClaims, context: Context
+) -> DeviceAppraisal:
     """Judge the measurements; give until when the RIM holds. Raises: AppraisalError."""
     signed, expires = _newest_rim(device.kind, context)
     _check_blocks(claims.measurements, signed.rim.measurements)
-    return expires
+    return DeviceAppraisal(expires=expires)
 
 
 def _read_chain(context: Context) -> tuple[Certificate, ...]:

@@ -9,7 +9,7 @@ from cryptography.x509 import ocsp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from attestation.claims import Context
+from attestation.claims import Context, DeviceAppraisal
 from attestation.errors import (
     AppraisalError,
     AttestationError,
@@ -47,7 +47,7 @@ EVIDENCE = CHIP.evidence(VENDOR.report(CHIP))
 CONTEXT = VENDOR.context(VENDOR.endorsements(CHIP))
 
 
-def measure(evidence: DeviceEvidence = EVIDENCE, context: Context = CONTEXT) -> int:
+def measure(evidence: DeviceEvidence = EVIDENCE, context: Context = CONTEXT) -> DeviceAppraisal:
     return appraise_measurements(evidence, read_device(evidence), context)
 
 
@@ -68,7 +68,9 @@ def test_accepts_a_device_of_each_family(family):
     appraisal = authenticate_device(evidence, context)
     assert appraisal.expires == NOW + DAY - 3600
     assert len(appraisal.marks) == 3
-    assert measure(evidence, context) == NOW + DAY - 3600
+    rims = measure(evidence, context)
+    assert rims.expires == NOW + DAY - 3600
+    assert rims.marks.keys() == {one.spki_sha256 for one in vendor.rim_chain[1:]}
 
 
 def test_claims_what_the_report_says():

@@ -1,5 +1,7 @@
 """Our canonical form is the one of the recommendation: written out here, and as lxml writes it."""
 
+from collections.abc import Mapping
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -116,6 +118,6 @@ def test_lxml_writes_the_same_of_published_rims(shared):
         assert canonical(info, scope) == lxml_canonical(data, "SignedInfo")
 
 
-def signed_part(root: Element) -> tuple[Element, dict[str, str]]:
+def signed_part(root: Element) -> tuple[Element, Mapping[str, str]]:
     signature = root.elements[-1]
     return signature.elements[0], scope_of(signature, scope_of(root))
