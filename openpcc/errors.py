@@ -9,7 +9,8 @@
     ├── GatewayError           relay or gateway said no; the code is their word, never a node's
     ├── TransportError         the relay could not be reached, or broke the connection
     ├── TruncatedReplyError    the reply ended before its end; what was delivered is partial
-    └── ReceiptError           a receipt does not prove what it should
+    ├── ReceiptError           a receipt does not prove what it should
+    └── RotationError          an announcement of new keys does not let anybody change a policy
 
 Nothing here ever carries a prompt, a token or a key. The module is light: it imports nothing.
 """
@@ -110,3 +111,7 @@ class TruncatedReplyError(OpenPCCError):
 
 class ReceiptError(OpenPCCError):
     """A receipt is malformed, or not signed by the key it should be, or of another exchange."""
+
+
+class RotationError(OpenPCCError):
+    """An announcement of new keys is not proved, or not for this policy; the policy stays."""

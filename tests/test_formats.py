@@ -15,7 +15,7 @@ from attestation.tpm import document as tpm
 from gateway import publication
 from openpcc import config, directory, receipts, state
 from openpcc.protocol import messages
-from transparency_log import dsse, merkle, release, service, status
+from transparency_log import dsse, merkle, release, rotation, service, status
 from transparency_log.strict_json import parse_object
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "formats.md"
@@ -62,6 +62,9 @@ READERS: dict[str, Callable[[bytes, Path], object]] = {
     "dsse-envelope": lambda text, _: dsse.parse_strict_envelope(text, limit=65535),
     "release-predicate": lambda text, _: release.parse_release(predicate(text)),
     "status-predicate": lambda text, _: status.parse_status(predicate(text), log="log.example"),
+    "rotation-predicate": lambda text, _: rotation.parse_rotation(
+        predicate(text), log="log.example/demo"
+    ),
     "service-predicate": lambda text, _: service.parse_service(predicate(text)),
     "receipt": lambda text, _: receipts.parse_document(text),
     "receipt-body": lambda text, _: receipts.parse_body(text),

@@ -12,6 +12,7 @@ from openpcc.errors import (
     OpenPCCError,
     ReceiptError,
     RefusedError,
+    RotationError,
     TransportError,
     TruncatedReplyError,
     UnknownModelError,
@@ -88,6 +89,8 @@ def describe(error: OpenPCCError) -> Failure:
             return _failure(NETWORK, "truncated", error, "what was delivered is partial; ask again")
         case ReceiptError():
             return _failure(REFUSED, "receipt", error, "do not rely on this reply")
+        case RotationError():
+            return _failure(REFUSED, "rotation", error, "the policy was not changed")
         case _:
             return _failure(NETWORK, "stream", error, "ask again")
 

@@ -49,6 +49,7 @@ COMMANDS = {
         parts={
             "show": Command(help="show every setting of the policy as this client understands it"),
             "check": Command(help="check a policy file"),
+            "rotate": Command(help="take new keys into a policy, as its old ones announced them"),
         },
     ),
     "doctor": Command(help="check installation, configuration, relay, clock and nodes"),

@@ -8,6 +8,7 @@ from openpcc.errors import (
     GatewayError,
     ReceiptError,
     RefusedError,
+    RotationError,
     TransportError,
     TruncatedReplyError,
 )
@@ -26,6 +27,7 @@ REFUSED = report(DEBUG_ON)
         (DirectoryError("stale", "old"), 1),
         (DirectoryError("unavailable", "none", reports=(REFUSED,)), 1),
         (ReceiptError("of another exchange"), 1),
+        (RotationError("it is an older one"), 1),
         (TransportError("no answer"), 3),
         (GatewayError("busy", 503), 3),
         (TruncatedReplyError("cut"), 3),
