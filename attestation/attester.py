@@ -1,7 +1,8 @@
 """The attester: asks a machine for evidence over the node's keys. DESIGN 4.1.
 
 The order matters, because each step covers the ones before: keys and freshness fix the device
-nonce, the devices answer it, and the quote is bound to all of it and to the software section.
+nonce, the devices answer it, and the quote is bound to all of it and to the software section. Only
+then may GPUs take work (`Attester.admit_devices`).
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +13,8 @@ from typing import Protocol
 
 from attestation.binding import device_nonce, evidence_binding
 from attestation.configfs_tsm import REPORTS, read_provider
-from attestation.errors import AttesterError, plain
+from attestation.devices import check_modes
+from attestation.errors import AppraisalError, AttesterError, MalformedEvidenceError, plain
 from attestation.evidence import (
     DeviceEvidence,
     DevicesSection,
@@ -24,6 +26,7 @@ from attestation.evidence import (
 )
 from attestation.monitor import DeviceMonitor
 from attestation.nvidia.collect import NvidiaDevices
+from attestation.nvidia.own import check_own
 from attestation.sev_snp.collect import PROVIDER as SEV_GUEST
 from attestation.sev_snp.collect import SevSnpAttester
 from attestation.simulated.collect import SimulatedAttester
@@ -151,6 +154,31 @@ class Attester:
             software=software_bytes,
             endorsements=self.evidence.endorsements(),
         )
+
+    def admit_devices(self, bundle: EvidenceBundle) -> None:
+        """Let GPUs take work, once they have shown what a machine can judge of its own.
+
+        Args:
+            bundle: as `collect` gave it.
+
+        Raises:
+            AttesterError: one is not in order, or the driver does not do it; then none takes work.
+        """
+        if self.gpus is None or bundle.devices is None:
+            return
+        devices = DevicesSection.parse(bundle.devices).devices
+        try:
+            check_modes(devices)
+            check_own(devices, device_nonce(bundle.keys, bundle.freshness))
+        except (AppraisalError, MalformedEvidenceError) as error:
+            self.gpus.set_ready(ready=False)
+            raise AttesterError(f"GPUs: {error}; they take no work until this is mended") from error
+        self.gpus.set_ready(ready=True)
+
+    def stop_devices(self) -> None:
+        """Let GPUs take no more work until they are admitted again. Raises: AttesterError."""
+        if self.gpus is not None:
+            self.gpus.set_ready(ready=False)
 
     def monitor(self) -> DeviceMonitor | None:
         """Begin to watch the devices; None where there is none that could change.

@@ -8,7 +8,8 @@ NVML knows no switches: the reports of NVSwitches come from another library (NSC
 version does not speak. GPUs in protected-PCIe mode count on attested switches, so they are refused
 here and not first by every client. Blackwell's encrypted NVLink needs no switch to be trusted.
 
-A GPU takes no work before its machine says that it is ready. Nothing here does so unless told.
+A GPU takes no work before its machine says that it is ready. Nothing here does so unless told;
+`attestation.attester` does, once it has looked at the reports.
 """
 
 import ctypes

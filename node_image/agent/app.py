@@ -93,7 +93,7 @@ class Node:
 
     def waiting(self) -> str | None:
         """Say what the node waits for before it can serve; None when it is ready."""
-        if not self._engine.ready:
+        if self._identity.admitted.is_set() and not self._engine.ready:
             return "the engine"
         return self._identity.waiting()
 

@@ -1,7 +1,7 @@
 """Evidence as the agent handles it: what it gives to the attester, what comes back, what is pushed.
 
 The only file of the agent that knows the attestation package. Nothing is appraised here: a node
-cannot vouch for itself.
+cannot vouch for itself. It only sees to it that its GPUs take no work before they have answered.
 """
 
 from dataclasses import dataclass, field
@@ -127,6 +127,28 @@ class Evidence:
         except AttestationError as error:
             raise EvidenceError(str(error)) from error
         return Bundle(quoted=quoted)
+
+    def admit(self, bundle: Bundle) -> None:
+        """Let the devices of this bundle take work, if they are in order; may take a second.
+
+        Raises:
+            EvidenceError: they are not, and take none.
+        """
+        try:
+            self.attester.admit_devices(bundle.quoted)
+        except AttestationError as error:
+            raise EvidenceError(str(error)) from error
+
+    def stop_devices(self) -> None:
+        """Let devices that changed take no work until they are admitted again.
+
+        Raises:
+            EvidenceError: they cannot be told; one that is lost takes none anyway.
+        """
+        try:
+            self.attester.stop_devices()
+        except AttestationError as error:
+            raise EvidenceError(str(error)) from error
 
     @property
     def watches(self) -> bool:

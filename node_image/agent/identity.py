@@ -5,7 +5,7 @@ made early enough that every client knows it before the old one ends. Several ep
 time, each until `not_after` + 300 s on the monotonic clock; erasure waits for nothing and nobody.
 
 A device that is reset or replaced ends every live epoch at once: what they say of it is no longer
-true. The next one asks the devices anew.
+true. The next one asks the devices anew, and GPUs take no work before they have answered it.
 
 The node opens no connection: beacon and endorsements are brought to it. Neither is believed here;
 clients judge both. They are only parsed, so that garbage does not cost an epoch.
@@ -81,7 +81,12 @@ class _Quoted:
 
 
 class Identity:
-    """The live epochs, newest last."""
+    """The live epochs, newest last.
+
+    Attributes:
+        admitted: set once the devices may take work: with the first epoch, or at once where there
+            are none that need to be let. An engine started before would not find them.
+    """
 
     def __init__(
         self,
@@ -106,6 +111,9 @@ class Identity:
         self._challenged = float("-inf")
         self._watched = float("-inf")
         self._making = asyncio.Lock()
+        self.admitted = asyncio.Event()
+        if not evidence.watches:
+            self.admitted.set()
 
     @property
     def machine(self) -> bytes:
@@ -206,9 +214,19 @@ class Identity:
         if not self._evidence.watches or now - self._watched < DEVICES_INTERVAL:
             return
         self._watched = now
-        for change in await asyncio.to_thread(self._evidence.changes):
+        changes = await asyncio.to_thread(self._evidence.changes)
+        for change in changes:
             log("devices changed", reason=change)
             self.erase()
+        if changes:
+            await self._stop_devices()
+
+    async def _stop_devices(self) -> None:
+        """Let changed devices take no work before the next epoch has asked them anew."""
+        try:
+            await asyncio.to_thread(self._evidence.stop_devices)
+        except EvidenceError as error:
+            log("devices not stopped", reason=str(error))
 
     def _newest(self) -> _Quoted:
         self.erase_due()
@@ -244,9 +262,11 @@ class Identity:
         )
         try:
             bundle = await asyncio.to_thread(self._evidence.collect, terms, None)
+            await asyncio.to_thread(self._evidence.admit, bundle)
         except EvidenceError as error:
             log("no evidence", reason=str(error))
             return
+        self.admitted.set()
         self._adopt(keys, terms, bundle, made)
 
     def _adopt(self, keys: EpochKeys, terms: EpochTerms, bundle: Bundle, made: float) -> None:

@@ -94,11 +94,11 @@ async def _run(
 ) -> None:
     serving = [asyncio.create_task(server.serve([server.bound])) for server in servers]
     epochs = asyncio.create_task(identity.run())
-    starting = asyncio.create_task(engine.start())
+    starting = asyncio.create_task(start_engine(engine, identity))
     stopping = asyncio.create_task(stop.wait())
     log("started")
     try:
-        await asyncio.wait({starting, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({starting, epochs, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if starting.done():
             starting.result()
             log("engine ready")
@@ -113,6 +113,12 @@ async def _run(
         with suppress(asyncio.CancelledError):
             await asyncio.gather(*serving)
         log("stopped")
+
+
+async def start_engine(engine: ProcessEngine, identity: Identity) -> None:
+    """Start the engine on devices that take work. Raises: EngineError."""
+    await identity.admitted.wait()
+    await engine.start()
 
 
 def _facts(image: Image, evidence: Evidence) -> ServiceFacts:
