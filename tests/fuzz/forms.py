@@ -81,11 +81,12 @@ def der_element(data: bytes) -> None:
             waiting += or_none(der.children, element) or ()
 
 
-@target(x509.Certificate.parse, x509.parse_certificate, seeds=certificates)
+@target(x509.Certificate.parse, x509.parse_certificate, x509.read_certificate, seeds=certificates)
 def certificate(data: bytes) -> None:
     """Any bytes give a certificate, PEM or DER, or MalformedEvidenceError."""
     read = x509.parse_certificate(data)
     assert x509.Certificate.parse(read.der) == x509.parse_certificate(x509.armored(read.der))
+    assert x509.read_certificate(read.der) == read
 
 
 @target(x509.parse_chain, seeds=chains)
