@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 import aiohttp
 
 from transparency_log.add_checkpoint import AddCheckpointRequest, parse_size_answer
-from transparency_log.errors import LogError
+from transparency_log.errors import LogError, StorageError
 from transparency_log.note import SignatureLine, Verifier, parse_signature_line
 from transparency_log.witness_policy import LogPolicy, named
 
@@ -62,6 +62,8 @@ class WitnessClient:
         except (aiohttp.ClientError, TimeoutError):
             logger.warning("witness %s did not answer", self.name)
             return []
+        except StorageError:  # our own: no proof could be made
+            raise
         except (LogError, UnicodeDecodeError):
             logger.warning("witness %s answered no cosignature of this checkpoint", self.name)
             return []
