@@ -70,15 +70,17 @@ def logged_at(certificate: x509.Certificate) -> LoggedAt:
     return LoggedAt(log_id=found[0].log_id, time=found[0].timestamp.replace(tzinfo=UTC))
 
 
-def check_key(certificate: x509.Certificate) -> None:
-    """Judge that the key is of the kind whose signatures are verified.
+def check_signer(certificate: x509.Certificate) -> None:
+    """Judge what a certificate must be for anything else to be read from it.
 
     Raises:
-        ProvenanceError: it is not ECDSA.
+        ProvenanceError: its key is not ECDSA, or its serial number not positive.
     """
     key = certificate.public_key()
     if not isinstance(key, EllipticCurvePublicKey):
         raise ProvenanceError("certificate key", expected="ECDSA", actual=type(key).__name__)
+    if certificate.serial_number <= 0:
+        raise ProvenanceError("serial number", expected="a positive one", actual="another")
 
 
 def text(certificate: x509.Certificate, oid: x509.ObjectIdentifier) -> str | None:

@@ -4,7 +4,10 @@
 `sigstore`, an extra that only those install whose policy asks for provenance.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version
 from importlib.util import find_spec
 
 from transparency_log.errors import PolicyError, ProvenanceError
@@ -20,6 +23,9 @@ from transparency_log.statement import (
 
 STATEMENT_TYPES = frozenset({STATEMENT_TYPE, OLD_STATEMENT_TYPE})
 """Statements whose subjects are read."""
+
+LIBRARY_VERSION = "4.5.1"
+"""The version that `provenance_sigstore` builds on: it overrides what is private there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,11 +64,12 @@ def require_package() -> None:
     """Refuse to start where bundles could not be verified.
 
     Raises:
-        PolicyError: the package is not installed.
+        PolicyError: the package is not installed, or in another version.
     """
-    if find_spec("sigstore") is None:
+    found = "none" if find_spec("sigstore") is None else version("sigstore")
+    if found != LIBRARY_VERSION:
         raise PolicyError(
-            "provenance needs the package sigstore; "
+            f"provenance needs the package sigstore {LIBRARY_VERSION}, found {found}; "
             "run: pip install '.[provenance]' in the source tree"
         )
 
@@ -107,10 +114,15 @@ def check_subject(statement: Statement, sha256: bytes) -> None:
 
 
 def _verify(bundle: SigstoreBundle, signer: Signer, sha256: bytes | None) -> Signed:
+    return _library()(bundle, signer, sha256)
+
+
+@lru_cache(maxsize=1)
+def _library() -> Callable[[SigstoreBundle, Signer, bytes | None], Signed]:
     require_package()
     from transparency_log.provenance_sigstore import verify_bundle
 
-    return verify_bundle(bundle, signer, sha256)
+    return verify_bundle
 
 
 def _payload(bundle: SigstoreBundle) -> bytes:

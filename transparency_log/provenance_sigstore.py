@@ -17,15 +17,17 @@ What is ours: nothing vouches outside its validity in the trusted root, whose en
 (the library takes the end as excluded, and asks nothing of logs and certificate authorities); a log
 is the one that the entry or SCT names, not any of the root; the checkpoint is of the proof's tree
 size; entries of kind intoto 0.0.2 (0 and 8). The library's private methods used here are those of
-the one version that the extra pins; a test says so.
+the one version that the extra pins; any other is refused before it could leave one out.
 """
 
+import warnings
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import lru_cache
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.utils import CryptographyDeprecationWarning
 from rfc3161_client import TimeStampResponse
 from sigstore import dsse
 from sigstore._internal.timestamp import TimestampSource, TimestampVerificationResult
@@ -37,18 +39,19 @@ from sigstore_models.common.v1 import HashAlgorithm
 
 from transparency_log.checkpoint import parse_checkpoint
 from transparency_log.errors import ProvenanceError
+from transparency_log.note import parse_note
 from transparency_log.provenance_bundle import BundledEnvelope, LogEntry, SigstoreBundle
 from transparency_log.provenance_certificate import (
     SOURCE_DIGEST,
     SOURCE_URI,
     Expected,
-    check_key,
+    check_signer,
     logged_at,
     text,
 )
 from transparency_log.provenance_entry import check_intoto, is_intoto
 from transparency_log.provenance_models import library_bundle, library_root
-from transparency_log.provenance_root import TrustRoot, at, named
+from transparency_log.provenance_root import TrustedLog, TrustRoot, at, named
 from transparency_log.provenance_signed import Signed, Signer
 
 PROMISED = frozenset({"dsse 0.0.1", "hashedrekord 0.0.1", "intoto 0.0.2"})
@@ -73,7 +76,7 @@ LIBRARY_ERRORS = (
 MAX_REASON = 200
 """Characters kept of what a library says."""
 
-KEPT = 32
+KEPT = 16
 """Verified bundles remembered. All that counts is in the arguments: no time, and no revocation."""
 
 
@@ -91,7 +94,9 @@ def verify_bundle(bundle: SigstoreBundle, signer: Signer, sha256: bytes | None) 
     """
     _check_tree_size(bundle.entry)
     try:
-        signed = _verify(bundle, signer, sha256)
+        with warnings.catch_warnings():  # of serial numbers, which check_signer judges
+            warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+            signed = _verify(bundle, signer, sha256)
     except LIBRARY_ERRORS as error:
         raise ProvenanceError(
             "signature", expected="a bundle that verifies", actual=_reason(error)
@@ -103,7 +108,7 @@ def verify_bundle(bundle: SigstoreBundle, signer: Signer, sha256: bytes | None) 
 
 def _verify(bundle: SigstoreBundle, signer: Signer, sha256: bytes | None) -> Signed:
     certificate = x509.load_der_x509_certificate(bundle.certificate)
-    check_key(certificate)
+    check_signer(certificate)
     verifier = _OfflineVerifier(bundle, _narrowed(signer.root, bundle.entry, certificate))
     expected = Expected(identity=signer.identity, issuer=signer.issuer)
     verifier.verify_content(library_bundle(bundle), expected, sha256)
@@ -148,7 +153,7 @@ class _OfflineVerifier(Verifier):
     def _verify_envelope(bundle: Bundle) -> None:
         envelope = bundle._dsse_envelope  # noqa: SLF001 - the library has no public way to it
         key = bundle.signing_certificate.public_key()
-        dsse._verify(key, envelope)  # type: ignore[arg-type] # noqa: SLF001 - check_key has looked
+        dsse._verify(key, envelope)  # type: ignore[arg-type] # noqa: SLF001 - check_signer has looked
 
     def _establish_time(self, bundle: Bundle) -> list[TimestampVerificationResult]:
         """Give the times that count: 0. The promise itself is verified with the entry."""
@@ -165,8 +170,8 @@ class _OfflineVerifier(Verifier):
             source = TimestampSource.TRANSPARENCY_SERVICE
             found.append(TimestampVerificationResult(source=source, time=time))
         self.times = [one.time for one in found]
-        for time in self.times:
-            _check_logs(self._root, time)
+        self._root = replace(self._root, logs=_in_use(self._root.logs, self.times))
+        self._trusted_root = library_root(self._root)
         return found
 
     def _verify_signed_timestamp(
@@ -213,17 +218,25 @@ def _narrowed(root: TrustRoot, entry: LogEntry, certificate: x509.Certificate) -
     return replace(root, logs=logs, certificate_logs=promised)
 
 
-def _check_logs(root: TrustRoot, time: datetime) -> None:
+def _in_use(logs: tuple[TrustedLog, ...], times: list[datetime]) -> tuple[TrustedLog, ...]:
     """A log that was retired when the bundle was signed shows nothing, whatever its key signs."""
-    for log in root.logs:
-        if not log.window.covers(time):
-            raise ProvenanceError("log", expected=f"one that counts at {time}", actual=log.url)
+    found = tuple(one for one in logs if all(one.window.covers(time) for time in times))
+    if not found:
+        raise ProvenanceError(
+            "log",
+            expected=f"one that counts at {times[0]}",
+            actual=", ".join(one.url for one in logs),
+        )
+    return found
 
 
 def _check_tree_size(entry: LogEntry) -> None:
-    """The checkpoint must be of the tree that the proof is for; the library compares the roots."""
-    note, separator, _ = entry.proof.checkpoint.partition("\n\n")
-    size = parse_checkpoint(f"{note}\n".encode()).size if separator else -1
+    """The checkpoint must be a note as everywhere, of the tree that the proof is for.
+
+    The library reads notes more generously, and compares roots but not sizes.
+    """
+    note = parse_note(entry.proof.checkpoint.encode())
+    size = parse_checkpoint(note.unverified_text).size
     if size != entry.proof.tree_size:
         raise ProvenanceError(
             "checkpoint", expected=f"tree size {entry.proof.tree_size}", actual=str(size)

@@ -167,7 +167,7 @@ class Sigstore:
                 x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]), critical=False
             )
             .add_extension(
-                x509.SubjectAlternativeName([x509.UniformResourceIdentifier(self.identity)]),
+                x509.SubjectAlternativeName(self.names()),
                 critical=True,
             )
         )
@@ -181,6 +181,9 @@ class Sigstore:
         )
         whole = builder.add_extension(scts, critical=False).sign(self.fulcio, hashes.SHA256())
         return whole.public_bytes(Encoding.DER)
+
+    def names(self) -> list[x509.GeneralName]:
+        return [x509.UniformResourceIdentifier(self.identity)]
 
     def _says(self) -> list[tuple[int, bytes]]:
         says = [(1, self.issuer.encode()), (8, tlv(0x0C, self.issuer.encode()))]

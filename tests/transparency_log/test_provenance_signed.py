@@ -4,6 +4,7 @@ import hashlib
 import json
 import subprocess
 import sys
+from base64 import b64decode
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
@@ -11,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sigstore
+import sigstore.verify
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -28,7 +30,13 @@ from tests.fakes.sigstore import (
     statement,
 )
 from tests.fakes.timestamps import TimestampAuthority
-from transparency_log.errors import MalformedBundleError, PolicyError, ProvenanceError
+from transparency_log import provenance_signed
+from transparency_log.errors import (
+    MalformedBundleError,
+    MalformedError,
+    PolicyError,
+    ProvenanceError,
+)
 from transparency_log.provenance_root import TrustRoot
 from transparency_log.provenance_signed import (
     Signed,
@@ -357,12 +365,88 @@ print(verify_artifact(Path("bundle").read_bytes(), signer, sha256={DIGEST!r}).ti
     assert (done.stdout.strip(), done.stderr) == (str(SIGNED), "")
 
 
-def test_a_missing_package_is_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(sys.modules, "sigstore", None)
-    with pytest.raises(PolicyError, match="provenance"):
+@pytest.mark.parametrize("found", [None, "4.5.2", "4.6.0"])
+def test_a_missing_package_or_another_version_is_named(
+    monkeypatch: pytest.MonkeyPatch, found: str | None
+):
+    """Another version may name its private methods otherwise, and so skip ours."""
+    if found is None:
+        monkeypatch.setitem(sys.modules, "sigstore", None)
+    else:
+        monkeypatch.setattr(provenance_signed, "version", lambda _: found)
+    with pytest.raises(PolicyError, match=r"sigstore 4\.5\.1.*\.\[provenance\]"):
         require_package()
 
 
-def test_the_library_is_the_version_whose_inner_methods_are_used():
-    """Another version may name or order them differently: read provenance_sigstore.py again."""
-    assert sigstore.__version__ == "4.5.1"
+def test_what_is_overridden_is_there_and_called():
+    for name in ("_establish_time", "_verify_signed_timestamp", "_verify_chain_at_time"):
+        assert name in vars(sigstore.verify.Verifier)
+
+
+def test_a_certificate_without_a_positive_serial_number_is_refused():
+    instance, document = KINDS["hashedrekord 0.0.1"]()
+    raw = document["verificationMaterial"]["certificate"]
+    certificate = b64decode(raw["rawBytes"])
+    serial = x509.load_der_x509_certificate(certificate).serial_number
+    place = certificate.index(serial.to_bytes(serial.bit_length() // 8 + 1, "big"))
+    raw["rawBytes"] = b64(certificate[:place] + b"\xff" + certificate[place + 1 :])
+    assert "serial number" in refusal(instance, document)
+
+
+def test_a_certificate_with_a_key_of_another_kind_is_refused():
+    instance, document = KINDS["hashedrekord 0.0.1"]()
+    instance.signer = Ed25519PrivateKey.generate()  # type: ignore[assignment]
+    raw = {"rawBytes": b64(instance.certificate())}
+    document["verificationMaterial"]["certificate"] = raw
+    assert "certificate key" in refusal(instance, document)
+
+
+def test_a_certificate_of_two_names_is_nobodys():
+    class TwoNames(Sigstore):
+        def names(self) -> list[x509.GeneralName]:
+            return [*super().names(), x509.UniformResourceIdentifier("https://example.org/else")]
+
+    instance = TwoNames()
+    assert "2 names" in refusal(instance, instance.artifact_bundle(ARTIFACT))
+
+
+def test_an_address_is_an_identity():
+    class Person(Sigstore):
+        def names(self) -> list[x509.GeneralName]:
+            return [x509.RFC822Name("person@example.org")]
+
+    instance = Person()
+    data = json.dumps(instance.artifact_bundle(ARTIFACT)).encode()
+    person = replace(signer(instance), identity="person@example.org")
+    assert verify_artifact(data, person, sha256=DIGEST).time == SIGNED
+
+
+@pytest.mark.parametrize("numbers", [(1,), (8,), ()])
+def test_the_issuer_may_stand_in_either_extension_and_must_stand_in_one(numbers: tuple[int, ...]):
+    class Saying(Sigstore):
+        def _says(self) -> list[tuple[int, bytes]]:
+            return [one for one in super()._says() if one[0] in numbers]
+
+    instance = Saying()
+    document = instance.artifact_bundle(ARTIFACT)
+    if numbers:
+        assert judge(instance, document).time == SIGNED
+    else:
+        assert "issuer" in refusal(instance, document)
+
+
+def test_two_issuers_are_none():
+    class Saying(Sigstore):
+        def _says(self) -> list[tuple[int, bytes]]:
+            return [(1, b"https://other.example.org"), *super()._says()[1:]]
+
+    instance = Saying()
+    assert "issuer" in refusal(instance, instance.artifact_bundle(ARTIFACT))
+
+
+@pytest.mark.parametrize("change", ["\n", "\t", "extra", "— x y\n"])
+def test_a_checkpoint_that_is_no_note_is_refused(change: str):
+    instance, document = KINDS["hashedrekord 0.0.1"]()
+    entry(document)["inclusionProof"]["checkpoint"]["envelope"] += change
+    with pytest.raises(MalformedError):
+        judge(instance, document)
