@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 
 from attestation.errors import AttestationError
 from attestation.result import Report
-from openpcc import directory, log_checks, shards, state, trust
+from openpcc import directory, release_checks, shards, state, trust
 from openpcc.carrier import Carrier
 from openpcc.config import ClientConfig
 from openpcc.directory import MalformedDirectoryError, VerifiedShard
@@ -167,7 +167,7 @@ class Lookup:
             expires=min(
                 service.not_after,
                 view.newest.time + CHECKPOINT_AGE,
-                view.status.issued + log_checks.STATUS_AGE,
+                view.status.issued + release_checks.STATUS_AGE,
             ),
             judged=judged,
             refused=refused,

@@ -14,14 +14,8 @@ from attestation.evidence import EvidenceBundle, KeysSection, SoftwareSection
 from attestation.result import UNKNOWN_PLATFORM, Report, Scope
 from attestation.verifier import Appraisal
 from openpcc.config import ClientPolicy
-from openpcc.log_checks import (
-    ALONE,
-    Known,
-    ground,
-    judge_beacon,
-    judge_release,
-    reference_values,
-)
+from openpcc.log_checks import ALONE, Known, ground, judge_beacon
+from openpcc.release_checks import judge_release, reference_values
 from openpcc.suites import choose_suite
 from transparency_log.entry import Release
 

@@ -8,7 +8,7 @@ The argument, as in DESIGN 5; the same numbers stand in docs, errors and reports
 4. epoch          keys are current, and stay so long enough                   attestation.verifier
 5. beacon         the quote is not older than a witnessed checkpoint          openpcc.log_checks
 6. devices        every device is authentic, fresh and as its RIM says        attestation.verifier
-7. release        signed, logged, witnessed, listed in a fresh status         openpcc.log_checks
+7. release        signed, logged, witnessed, listed in a fresh status         openpcc.release_checks
 8. measure        launch measurement and event log are the release's          attestation.verifier
 9. policy         platforms, TCB, machine, model; suite (here)                attestation.verifier
 
@@ -29,18 +29,11 @@ from attestation.result import UNKNOWN_PLATFORM, Report
 from attestation.verifier import Appraisal
 from openpcc.config import ClientPolicy
 from openpcc.errors import DirectoryError, RefusedError
-from openpcc.log_checks import (
-    STATUS_AGE,
-    Known,
-    floors_of,
-    ground,
-    judge_beacon,
-    judge_release,
-    reference_values,
-)
+from openpcc.log_checks import Known, ground, judge_beacon
 from openpcc.protocol import sealing
 from openpcc.protocol.errors import ProtocolError
 from openpcc.protocol.messages import DirectoryLeaf, machine_digest
+from openpcc.release_checks import STATUS_AGE, floors_of, judge_release, reference_values
 from openpcc.suites import choose_suite
 from transparency_log.entry import Release, Status
 from transparency_log.witness_policy import WitnessedCheckpoint

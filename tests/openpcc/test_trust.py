@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from attestation.checks import CHECKS, Outcome
-from openpcc import log_checks, trust
+from openpcc import release_checks, trust
 from openpcc.errors import DirectoryError, RefusedError
 from openpcc.protocol import hpke
 from openpcc.protocol.sealing import NodePrivateKey
@@ -41,7 +41,7 @@ def test_trust_ends_with_the_first_thing_it_rests_on(world: World):
     assert world.establish().expires == world.not_after - 120
     issued = NOW - 60
     world.not_after = NOW + 80000
-    assert world.establish().expires == issued + log_checks.STATUS_AGE
+    assert world.establish().expires == issued + release_checks.STATUS_AGE
 
 
 def test_bytes_that_are_no_bundle_are_refused_at_the_first_step(world: World):
