@@ -34,7 +34,7 @@ from openpcc.state import ClientState, StateFile
 from openpcc.trust import LogView, TrustedNode
 from transparency_log.client import LogClient
 from transparency_log.entry import Service, Status
-from transparency_log.errors import EquivocationError, LogError
+from transparency_log.errors import EquivocationError, LogError, OneHistoryError
 from transparency_log.service import ServedModel
 from transparency_log.witness_policy import WitnessedCheckpoint, verify_checkpoint
 
@@ -202,6 +202,8 @@ class Lookup:
                 try:
                     judged[model.name] = self._model(files, log, model, view, now)
                 except DirectoryError as error:
+                    if error.code == "equivocation":  # of the log: no model rests on it
+                        raise
                     judged[model.name], refused[model.name] = (), error
         finally:  # also after an error: what is not listed any more is not kept
             self._kept = {leaf: row for leaf, row in self._kept.items() if leaf in self._listed}
@@ -331,12 +333,22 @@ class Lookup:
     def _consistency(self, data: bytes, log: LogClient, view: LogView) -> tuple[bytes, ...] | None:
         """Fetch the proof that the beacon's tree and ours are one history; None: not to be had.
 
-        A beacon that does not even verify gets none: `trust` refuses it by name.
+        A beacon that does not even verify gets none: `trust` refuses it by name. One that verifies
+        and is of another tree than ours is kept like any such checkpoint (see `record`).
         """
         try:
             beacon = verify_checkpoint(trust.beacon_of(data), self._policy.log)
-            return log.consistency(beacon, view.newest)
         except (LogError, AttestationError):
+            return None
+        try:
+            return log.consistency(beacon, view.newest)
+        except EquivocationError as error:
+            raise DirectoryError("equivocation", self._keep_proof(error)) from error
+        except OneHistoryError as error:
+            if beacon.checkpoint.size < view.newest.checkpoint.size:
+                self._states.save_suspicion(error.first, error.second)
+            return None
+        except LogError:
             return None
 
     def _refuse_proven(self) -> None:
@@ -350,9 +362,9 @@ class Lookup:
             )
 
     def _keep_proof(self, error: EquivocationError) -> str:
-        """Save both entries: together they prove that the operator shows different records."""
+        """Save both statements: together they prove that somebody shows different records."""
         where = self._states.save_proof(error.first, error.second)
-        return f"{error}; both entries are kept in {where}; report them to the log's witnesses"
+        return f"{error}; both are kept in {where}; report them to the log's witnesses"
 
 
 def _first_key(raw: bytes) -> KeyConfig:

@@ -7,6 +7,20 @@ What a gateway could try, and what answers it:
 - an old entry, logged again    reading begins before the newest entries this client knows, and at
                                 least `LOOK_BACK` entries before the gateway's hint
 - two entries of one number     both are kept as proof, and the service stays refused (`lookup`)
+- two trees of one size         the same: the log's own signatures prove the fork
+- a larger tree that is not     both checkpoints are kept as a suspicion, this look is refused. Not
+  shown to extend ours          the service for good: the tiles came from a gateway, which could
+                                garble an honest log's proof and so have the log accused. If the log
+                                is honest it has the proof, and anybody can ask it for that; nobody
+                                can make one for a fork. Whoever serves no tiles at all leaves us as
+                                a broken line would, and we stay with what we know
+- a smaller tree                dated no later than ours it is an old one out of a cache: refused as
+                                stale, and says nothing of anybody. Dated later, a quorum says that
+                                no larger tree had been seen by then: kept as a suspicion. Not yet
+                                a proof: operators' clocks differ, and the two quorums may have few
+                                in common; a witness that cosigned both and went back is proved to
+                                lie by `transparency_log.contradiction`, and below the quorum a lie
+                                is what the policy allows for
 """
 
 from dataclasses import dataclass
@@ -20,7 +34,7 @@ from openpcc.state import ClientState, Position, StateFile
 from transparency_log import scan
 from transparency_log.client import LogClient
 from transparency_log.entry import Service, Status
-from transparency_log.errors import EquivocationError, LogError
+from transparency_log.errors import LogError, OneHistoryError
 from transparency_log.log_range import LogRange
 from transparency_log.tile import TILE_WIDTH
 from transparency_log.witness_policy import WitnessedCheckpoint, verify_checkpoint
@@ -110,11 +124,22 @@ class RecordReader:
                 "the state is of another log or other witnesses than the policy's; "
                 "name another state folder for this policy"
             ) from error
-        before, after = old.checkpoint, newest.checkpoint
-        if before.size == after.size and before.root != after.root:
-            text = f"the log has two trees of size {after.size}"
-            raise EquivocationError(text, first=old.note, second=newest.note)
-        log.consistency(old, newest)
+        self._one_history(log, old, newest)
+
+    def _one_history(
+        self, log: LogClient, old: WitnessedCheckpoint, new: WitnessedCheckpoint
+    ) -> None:
+        """Let the log prove that the newer checkpoint extends the older one, or keep both."""
+        try:
+            log.consistency(old, new)
+        except OneHistoryError as error:
+            if new.checkpoint.size < old.checkpoint.size and new.time <= old.time:
+                raise DirectoryError("stale", f"{error}; by its date this is an old one") from error
+            where = self._states.save_suspicion(error.first, error.second)
+            kept = (
+                f"both checkpoints are kept in {where}" if where else "enough such pairs are kept"
+            )
+            raise DirectoryError("unavailable", f"log: {error}; {kept}") from error
 
     def _newest(self, entries: LogRange, known: ClientState, now: int) -> Record:
         """Step 5."""
@@ -151,7 +176,7 @@ class RecordReader:
         """As `_extends`, whichever of the two is larger."""
         other = verify_checkpoint(known.checkpoint, self._policy.log)
         if other.checkpoint.size > newest.checkpoint.size:
-            log.consistency(newest, other)
+            self._one_history(log, newest, other)
         else:
             self._extends(log, known, newest)
 

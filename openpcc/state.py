@@ -25,6 +25,12 @@ MAX_STATE = 2**20
 PROOF = "equivocation-"
 """How the folders of kept proofs begin."""
 
+SUSPICION = "suspicion-"
+"""How the folders of kept pairs begin that prove nothing by themselves."""
+
+MAX_SUSPICIONS = 16
+"""Such folders that are kept: whoever serves the log's files can provoke one at each look."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Position:
@@ -118,12 +124,28 @@ class StateFile:
         Raises:
             ConfigurationError: the folder cannot be written.
         """
-        digest = hashlib.sha256(first + second).hexdigest()[:16]
-        folder = self._folder / f"{PROOF}{digest}"
+        return self._save_pair(PROOF, first, second)
+
+    def save_suspicion(self, first: bytes, second: bytes) -> Path | None:
+        """Keep two checkpoints that were not shown to be of one history; None: enough are kept.
+
+        Raises:
+            ConfigurationError: the folder cannot be written.
+        """
+        kept = list(self._folder.glob(f"{SUSPICION}*"))
+        if len(kept) >= MAX_SUSPICIONS and _pair(SUSPICION, first, second) not in {
+            one.name for one in kept
+        }:
+            return None
+        return self._save_pair(SUSPICION, first, second)
+
+    def _save_pair(self, kind: str, first: bytes, second: bytes) -> Path:
+        folder = self._folder / _pair(kind, first, second)
         try:
             folder.mkdir(mode=0o700, exist_ok=True)
-            (folder / "first.json").write_bytes(first)
-            (folder / "second.json").write_bytes(second)
+            for name, data in (("first", first), ("second", second)):
+                form = "json" if data.startswith(b"{") else "note"
+                (folder / f"{name}.{form}").write_bytes(data)
         except OSError as error:
             raise self._unusable(error) from error
         return folder
@@ -156,6 +178,10 @@ class StateFile:
             yield
         finally:
             os.close(descriptor)
+
+
+def _pair(kind: str, first: bytes, second: bytes) -> str:
+    return f"{kind}{hashlib.sha256(first + second).hexdigest()[:16]}"
 
 
 def newest(old: ClientState, new: ClientState) -> ClientState:

@@ -7,7 +7,14 @@ A thin shell: it knows paths and limits, fetches, and hands everything to the fi
 
 from collections.abc import Callable
 
-from transparency_log.errors import InconsistentError, MalformedTileError, NotFoundError
+from transparency_log.checkpoint import Checkpoint
+from transparency_log.errors import (
+    EquivocationError,
+    InconsistentError,
+    MalformedTileError,
+    NotFoundError,
+    OneHistoryError,
+)
 from transparency_log.log_range import LogRange, verify_range
 from transparency_log.merkle import HASH_SIZE, leaf_hash, verify_consistency, verify_inclusion
 from transparency_log.note import MAX_NOTE
@@ -77,11 +84,24 @@ class LogClient:
         """Make the proof that the newer checkpoint extends the older one, and check it.
 
         Raises:
-            InconsistentError: it does not.
+            EquivocationError: they are two trees of one size, which proves that the log forks.
+            OneHistoryError: the newer one is smaller, or the proof does not hold.
+            LogError: the log's tiles are not to be had, or are none.
         """
         before, after = old.checkpoint, new.checkpoint
+        if before.size == after.size and before.root != after.root:
+            text = f"the log has two trees of size {after.size}"
+            raise EquivocationError(text, first=old.note, second=new.note)
         if before.size > after.size:
-            raise InconsistentError(f"the log shrank from {before.size} to {after.size}")
+            text = f"the log shrank from {before.size} to {after.size}"
+            raise OneHistoryError(text, first=old.note, second=new.note)
+        try:
+            return self._consistency(before, after)
+        except (InconsistentError, MalformedTileError) as error:
+            text = f"the log's tiles do not prove that {after.size} extends {before.size}: {error}"
+            raise OneHistoryError(text, first=old.note, second=new.note) from error
+
+    def _consistency(self, before: Checkpoint, after: Checkpoint) -> tuple[bytes, ...]:
         if before.size == 0:
             return ()
         proof = consistency_proof(before.size, after.size, self.reader(after.size))

@@ -14,6 +14,7 @@ LogError
 │   ├── NotSignedError              a signature is missing or does not verify
 │   ├── NotIncludedError            an inclusion proof does not hold
 │   ├── InconsistentError           a consistency proof does not hold
+│   │   └── OneHistoryError             two checkpoints not shown to be of one log; has both
 │   ├── TooFewWitnessesError        the witness quorum is not met
 │   ├── ProvenanceError             a bundle that does not show what the policy asks for
 │   ├── SupersededError             a newer entry of the same chain is in the log
@@ -85,6 +86,20 @@ class NotIncludedError(UntrustedError):
 
 class InconsistentError(UntrustedError):
     """The later tree is not proved to extend the earlier one."""
+
+
+class OneHistoryError(InconsistentError):
+    """Two witnessed checkpoints are not shown to be of one history, and not proved not to be.
+
+    Attributes:
+        first: the note that was known.
+        second: the note that does not extend it.
+    """
+
+    def __init__(self, text: str, *, first: bytes, second: bytes) -> None:
+        super().__init__(text)
+        self.first = first
+        self.second = second
 
 
 class TooFewWitnessesError(UntrustedError):

@@ -12,10 +12,11 @@ from openpcc.errors import ConfigurationError, DirectoryError, GatewayError
 from openpcc.lookup import Lookup, Snapshot
 from openpcc.protocol import hpke
 from openpcc.protocol.ohttp import GatewayKey, encode_configs
-from openpcc.state import Position, Shard, StateFile
+from openpcc.state import MAX_SUSPICIONS, Position, Shard, StateFile
 from tests.fakes.memory_service import MemoryCarrier, MemoryService, Node
 from tests.fakes.world import NOW
 from tests.transparency_log.memory_log import service_statement
+from transparency_log.contradiction import Weight, judge_checkpoints, judge_entries
 from transparency_log.entry import sign_entry
 from transparency_log.service import ServiceStatement
 
@@ -171,14 +172,87 @@ def test_a_log_that_shrank_is_refused(look: Looker, service: MemoryService):
     service.world.log.entries.pop()
     service.world.log.entries.append(last)
     service.hint = (len(service.world.log.entries) - 1,) * 2
-    assert "shrank" in str(look.refused())
+    error = look.refused()
+    assert (error.code, "shrank" in str(error)) == ("stale", True)
+    assert kept(look) == []  # an old checkpoint may lie in an honest cache
+
+
+def test_a_smaller_tree_of_a_later_time_is_kept_as_a_suspicion(
+    look: Looker, service: MemoryService
+):
+    look()
+    before = look.states.load().checkpoint
+    last = service.world.log.entries.pop()
+    service.world.log.entries.pop()
+    service.world.log.entries.append(last)
+    service.hint = (len(service.world.log.entries) - 1,) * 2
+    service.times = (NOW + 1, NOW + 1)
+    for _ in range(2):
+        assert look.refused().code == "unavailable"
+    [folder] = kept(look)
+    assert (folder / "first.note").read_bytes() == before
+    judged = judge_checkpoints(
+        before, (folder / "second.note").read_bytes(), service.config.policy.log
+    )
+    assert judged.weight is Weight.PROOF
+    assert judged.against == ("witness-0.example", "witness-1.example")
+    assert look.states.proof() is None
 
 
 def test_a_log_with_another_past_is_refused(look: Looker, service: MemoryService):
     look()
     service.world.log.entries[0] = b"another past"
     service.submit(b"more")
+    error = look.refused()
+    assert (error.code, "do not prove" in str(error)) == ("unavailable", True)
+    [folder] = kept(look)
+    names = sorted(one.name for one in folder.iterdir())
+    assert names == ["first.note", "second.note"]
+    pair = [(folder / name).read_bytes() for name in names]
+    judged = judge_checkpoints(pair[0], pair[1], service.config.policy.log)
+    assert judged.weight is Weight.SUSPICION
+    assert look.states.proof() is None  # whoever serves the tiles could have garbled them
+
+
+def test_a_beacon_of_another_tree_of_our_size_is_kept_as_proof(
+    look: Looker, service: MemoryService
+):
+    forked = replace(
+        service.world.log, entries=[b"another past", *service.world.log.entries[1:], b"more"]
+    )
+    service.world.beacon = forked.note(times=(NOW - 90, NOW - 90))
+    service.nodes = [service.node(5)]
+    service.publish()
+    assert look.refused().code == "equivocation"
+    proof = look.states.proof()
+    assert proof is not None
+    assert (proof / "first.note").read_bytes() == service.world.beacon
+    assert (proof / "second.note").read_bytes() == service.world.log.note()
+
+
+def test_garbled_tiles_do_not_refuse_an_honest_log_for_good(look: Looker, service: MemoryService):
+    look()
+    service.publish()
+    honest = service.log_file
+    service.log_file = lambda path: (  # type: ignore[method-assign]
+        honest(path)[::-1] if path.startswith("tile/0") else honest(path)
+    )
     assert look.refused().code == "unavailable"
+    service.log_file = honest  # type: ignore[method-assign]
+    assert trusted(look())
+
+
+def test_suspicions_do_not_fill_the_disk(look: Looker):
+    for number in range(MAX_SUSPICIONS + 3):
+        found = look.states.save_suspicion(b"one", str(number).encode())
+        assert (found is not None) == (number < MAX_SUSPICIONS)
+    assert look.states.save_suspicion(b"one", b"0") is not None
+    assert len(kept(look)) == MAX_SUSPICIONS
+
+
+def kept(look: Looker) -> list[Path]:
+    """Give the folders of kept suspicions."""
+    return sorted(look.service.config.state.glob("suspicion-*"))
 
 
 def test_two_trees_of_one_size_are_kept_as_proof(look: Looker, service: MemoryService):
@@ -188,7 +262,11 @@ def test_two_trees_of_one_size_are_kept_as_proof(look: Looker, service: MemorySe
     assert look.refused().code == "equivocation"
     proof = look.states.proof()
     assert proof is not None
-    assert (proof / "first.json").read_bytes() == before
+    assert (proof / "first.note").read_bytes() == before
+    second = (proof / "second.note").read_bytes()
+    judged = judge_checkpoints(before, second, service.config.policy.log)
+    assert judged.weight is Weight.PROOF
+    assert service.config.policy.log.origin in judged.against
 
 
 def test_a_state_of_another_log_is_named(look: Looker):
@@ -212,6 +290,14 @@ def test_two_entries_of_one_number_are_kept_as_proof_and_stay_refused(
     entries = service.world.log.entries
     assert (proof / "first.json").read_bytes() == entries[-2]
     assert (proof / "second.json").read_bytes() == entries[-1]
+    policy = service.config.policy
+    judged = judge_entries(
+        entries[-2],
+        entries[-1],
+        status_signers=policy.status_signers,
+        service_signers=policy.service_signers,
+    )
+    assert judged.weight is Weight.PROOF
     # Later the gateway shows a part of the log where only one of them stands.
     service.submit(*[b"filler"] * 600)
     service.publish()

@@ -61,8 +61,10 @@ def test_a_damaged_file_is_refused_not_forgotten(tmp_path: Path):
 
 def test_a_proof_of_equivocation_is_kept_whole(tmp_path: Path):
     folder = StateFile(tmp_path).save_proof(b"one", b"two")
-    assert (folder / "first.json").read_bytes() == b"one"
-    assert (folder / "second.json").read_bytes() == b"two"
+    assert (folder / "first.note").read_bytes() == b"one"
+    assert (folder / "second.note").read_bytes() == b"two"
+    folder = StateFile(tmp_path).save_proof(b"{}", b"{ }")
+    assert sorted(one.name for one in folder.iterdir()) == ["first.json", "second.json"]
 
 
 def test_a_smaller_tree_does_not_replace_a_larger_one_however_late_it_was_cosigned():

@@ -3,11 +3,12 @@ import pytest
 from tests.transparency_log.memory_log import MemoryLog, status_entry
 from transparency_log.client import LogClient
 from transparency_log.errors import (
-    InconsistentError,
+    EquivocationError,
     LogError,
     MalformedTileError,
     NotFoundError,
     NotIncludedError,
+    OneHistoryError,
 )
 from transparency_log.merkle import leaf_hash
 from transparency_log.proof import verify_proof
@@ -47,12 +48,16 @@ def test_takes_full_tiles_for_partial_ones_that_are_gone(large: MemoryLog) -> No
 def test_refuses_a_log_that_shrank_or_forked(large: MemoryLog) -> None:
     client = LogClient(large.policy, large.fetch)
     other = MemoryLog(entries=[b"x", *large.entries[1:300]])
-    with pytest.raises(InconsistentError):
-        client.consistency(large.witnessed(), large.witnessed(300))
-    with pytest.raises(InconsistentError):
-        client.consistency(other.witnessed(), large.witnessed())
-    with pytest.raises(InconsistentError):
+    for before, after in (
+        (large.witnessed(), large.witnessed(300)),
+        (other.witnessed(), large.witnessed()),
+    ):
+        with pytest.raises(OneHistoryError) as suspected:
+            client.consistency(before, after)
+        assert (suspected.value.first, suspected.value.second) == (before.note, after.note)
+    with pytest.raises(EquivocationError) as proved:
         client.consistency(other.witnessed(), large.witnessed(300))
+    assert proved.value.first == other.note()
 
 
 def test_refuses_other_entries_than_those_committed_to(memory_log: MemoryLog) -> None:
