@@ -10,6 +10,7 @@ cannot speak for the guest directly, and the argument takes another step:
               launch measurement, on this machine, asked for a report with this report data.
 2. AK         The report data is a digest that holds one public key: the AK. So that code vouches
               for the AK: a key that its TPM alone can use, and signs nothing but what the TPM made.
+              In the direct form it holds the extra data of 3, too: the report is of this quote.
 3. quote      The AK signed a message with the magic of TPMs, of the type of quotes, over a digest
               of PCRs, and the values given have that digest.
 4. binding    The message's extra data becomes the claim that 3.binding compares with the sections.
@@ -33,9 +34,10 @@ What it rests on, and what it does not give:
 - An AK of another VM does not fit this VM's report (2.identity), and this VM's AK signs no PCRs but
   this VM's (2.signature).
 - An old quote is over old sections, with old keys and an old beacon: 3.binding, 4.epoch and 5.age
-  refuse it elsewhere, as everywhere. But the hardware's report is not made anew for each quote. It
-  says which machine and TCB the paravisor ran on when it asked; a VM that keeps its TPM's state and
-  moves later still shows the old report. Nothing here can tell.
+  refuse it elsewhere, as everywhere. In the direct form an old report is refused as well
+  (2.identity). On Azure it is not made anew for each quote: it says which machine, TCB and
+  paravisor there were when it was made, and a VM that keeps its TPM's state and moves later still
+  shows it. Nothing here can tell; docs/attestation.md says what that is worth to whom.
 - A quote could leave out the PCR that would tell on somebody. So every PCR of the SHA-384 bank must
   be quoted, each once, and nothing else (8.guest); the event log must lead to each of them, and the
   release name each that was touched (8.eventlog). PCRs 17 to 22 belong to dynamic launches, which

@@ -88,25 +88,25 @@ class VtpmAttester:
         self._tpm = tpm
         self._firmware_log = firmware_log
         self._below: Hardware | None = None
+        self._azure: Azure | None = None
         if tpm.has(azure.HCL_INDEX):
             self._handle = azure.AK_HANDLE
             self._ak = _key(tpm.read_public(self._handle))
             report = tpm.read_nv(azure.HCL_INDEX)
-            self._hardware: Azure | Direct = azure.read_hardware(report, host)
-            _check_named(self._ak, self._hardware)
+            self._azure = azure.read_hardware(report, host)
+            _check_named(self._ak, self._azure)
         else:
             self._handle = AK_HANDLE
             if not tpm.has(AK_HANDLE):
                 tpm.make_ak(AK_HANDLE)
             self._ak = _key(tpm.read_public(AK_HANDLE))
             self._below = open_hardware()
-            self._hardware = Direct(quote=self._below.quote(ak_report_data(self._ak)))
 
     @property
     def machine(self) -> bytes | None:
         """Give the machine id; None where the platform names none."""
-        if isinstance(self._hardware, Azure):
-            return azure.machine_of(self._hardware)
+        if self._azure is not None:
+            return azure.machine_of(self._azure)
         return None if self._below is None else self._below.machine
 
     def boot(self, models: Sequence[tuple[str, bytes]], engine_arguments: Sequence[str]) -> bytes:
@@ -141,7 +141,7 @@ class VtpmAttester:
         message, signature, pcrs = self._tpm.quote(self._handle, qualifying)
         try:
             quote = TpmQuote(
-                hardware=self._hardware,
+                hardware=self._hardware(qualifying),
                 ak=self._ak,
                 ak_chain=None,
                 message=message,
@@ -154,6 +154,14 @@ class VtpmAttester:
         if quote.attest.extra_data != qualifying:
             raise AttesterError("TPM: a quote over other bytes; start the guest again")
         return quote.encode()
+
+    def _hardware(self, qualifying: bytes) -> Azure | Direct:
+        """Give what the hardware signed: on Azure at the guest's start, else for this quote."""
+        if self._below is not None:
+            return Direct(quote=self._below.quote(ak_report_data(self._ak, qualifying)))
+        if self._azure is None:
+            raise AttesterError("TPM: nothing vouches for its AK; start the agent again")
+        return self._azure
 
     def endorsements(self) -> tuple[Endorsement, ...]:
         """Give what the machine itself holds."""

@@ -1,8 +1,9 @@
 """The hardware's part of a TPM quote: what its own platform judges, and how it names the AK.
 
 Two forms (docs/formats.md, 3.9). *Direct*: the platform's own quote, whose report data is
-SHA-512("openpcc tpm ak v1" 00 ‖ lp(SubjectPublicKeyInfo of the AK)). *Azure*: the paravisor's
-report, whose runtime data names the AK and has its digest in the report data.
+SHA-512("openpcc tpm ak v2" 00 ‖ lp(SubjectPublicKeyInfo of the AK) ‖ lp(extra data)): made for
+this very quote, so it is as new. *Azure*: the paravisor's report, whose runtime data names the AK
+and has its digest in the report data; of an earlier time.
 """
 
 import hashlib
@@ -16,8 +17,8 @@ from attestation.tpm.document import Azure, Direct, TpmQuote
 from attestation.tpm.hcl import HardwareType, check_binds_runtime
 from attestation.tpm.public import AkKey, spki
 
-AK_LABEL = b"openpcc tpm ak v1\x00"
-"""Domain of the report data that names an AK."""
+AK_LABEL = b"openpcc tpm ak v2\x00"
+"""Domain of the report data that names an AK, and one quote by it."""
 
 AZURE = {HardwareType.SNP: "sev-snp", HardwareType.TDX: "tdx"}
 """Type of a paravisor's report to the platform that judges it."""
@@ -28,9 +29,9 @@ becomes an exception inside whoever runs at the first level, and that is the par
 guest never sees one. Microsoft starts every TD so, and the code that has to bear it is measured."""
 
 
-def ak_report_data(ak: AkKey) -> bytes:
-    """Give the report data by which a hardware quote names an AK."""
-    return hashlib.sha512(AK_LABEL + lp(spki(ak))).digest()
+def ak_report_data(ak: AkKey, extra_data: bytes) -> bytes:
+    """Give the report data by which a hardware quote names an AK and its quote over these bytes."""
+    return hashlib.sha512(AK_LABEL + lp(spki(ak)) + lp(extra_data)).digest()
 
 
 def hardware_quote(document: TpmQuote, hardware: str) -> bytes:
@@ -62,22 +63,24 @@ def hardware_context(context: Context, hardware: str, name: str) -> Context:
 
 
 def check_vouched(document: TpmQuote, claims: QuoteClaims) -> None:
-    """Judge that the hardware's report vouches for the AK.
+    """Judge that the hardware's report vouches for the AK, in the direct form for this very quote.
 
     Args:
         document: with the AK.
         claims: of the hardware's report; its report data is what was signed.
 
     Raises:
-        AppraisalError: for another key, or for none.
+        AppraisalError: for another key or quote, or for none.
     """
     part = document.hardware
     if isinstance(part, Azure):
         _check_runtime(part, claims, document.ak)
-    elif claims.report_data != (expected := ak_report_data(document.ak)):
+        return
+    expected = ak_report_data(document.ak, document.attest.extra_data)
+    if claims.report_data != expected:
         raise AppraisalError(
             "AK",
-            expected=f"report data that names the AK, {expected.hex()}",
+            expected=f"report data that names the AK and this quote, {expected.hex()}",
             actual=claims.report_data.hex(),
         )
 

@@ -205,10 +205,10 @@ def td_report(report_data: bytes) -> bytes:
     return bytes((0x81,)).ljust(128, b"\0") + report_data + bytes(1024 - 192)
 
 
-def ak_report_data(ak: Ak) -> bytes:
-    """Give the report data by which a hardware quote names an AK."""
-    prefixed = len(ak.spki).to_bytes(8, "big") + ak.spki
-    return hashlib.sha512(b"openpcc tpm ak v1\0" + prefixed).digest()
+def ak_report_data(ak: Ak, extra: bytes) -> bytes:
+    """Give the report data by which a hardware quote names an AK and a quote over these bytes."""
+    prefixed = (len(one).to_bytes(8, "big") + one for one in (ak.spki, extra))
+    return hashlib.sha512(b"openpcc tpm ak v2\0" + b"".join(prefixed)).digest()
 
 
 def document(

@@ -44,18 +44,21 @@ def machine(
     platform: str,
     root: bytes,
     endorsements: tuple[Endorsement, ...],
-    hardware: Mapping[str, bytes],
+    hardware: Hardware,
     *,
     ak: tpm.Ak,
     pcrs: Mapping[int, bytes] | None = None,
     **changes: Any,
 ) -> Machine:
-    """Put a machine together; the TPM quotes anew for each binding, the hardware does not."""
+    """Put a machine together; the TPM quotes anew for each binding.
+
+    `hardware` is given the extra data: on Azure it is what it was when the guest started.
+    """
     values = tpm.pcr_values() | registers() | dict(pcrs or {})
 
     def quote(binding: bytes) -> bytes:
-        extra = {"extra_data": tpm_binding(binding)}
-        return tpm.document(hardware, ak, values, **{**extra, **changes})
+        extra = {"extra_data": tpm_binding(binding), **changes}
+        return tpm.document(hardware(extra["extra_data"]), ak, values, **extra)
 
     return Machine(
         platform=platform,
@@ -84,7 +87,8 @@ def azure_snp(
     report = tpm.hcl_report(amd().report(chip, **{**usual, **hardware}), data, **frame)
     parts = {"hcl_report": report}
     root = amd().root_spki_sha256
-    return machine("sev-snp-vtpm", root, amd().endorsements(chip), parts, ak=ak, **changes)
+    stapled = amd().endorsements(chip)
+    return machine("sev-snp-vtpm", root, stapled, lambda _extra: parts, ak=ak, **changes)
 
 
 def azure_tdx(
@@ -106,7 +110,7 @@ def azure_tdx(
         "hcl_report": tpm.hcl_report(td, data, kind=tpm.TDX),
         "td_quote": intel().quote(body={**usual, **hardware}),
     }
-    return _on_tdx(parts, ak, changes)
+    return _on_tdx(lambda _extra: parts, ak, changes)
 
 
 def direct_snp(
@@ -118,8 +122,11 @@ def direct_snp(
 ) -> Machine:
     """A paravisor of one's own on an EPYC Genoa."""
     ak, chip = ak or tpm.ec_ak(), amd().vcek()
-    usual = {"measurement": IMAGE, "report_data": tpm.ak_report_data(named or ak)}
-    parts = {"quote": amd().report(chip, **{**usual, **hardware})}
+
+    def parts(extra: bytes) -> Mapping[str, bytes]:
+        usual = {"measurement": IMAGE, "report_data": tpm.ak_report_data(named or ak, extra)}
+        return {"quote": amd().report(chip, **{**usual, **hardware})}
+
     root = amd().root_spki_sha256
     return machine("sev-snp-vtpm", root, amd().endorsements(chip), parts, ak=ak, **changes)
 
@@ -133,8 +140,12 @@ def direct_tdx(
 ) -> Machine:
     """A paravisor of one's own on TDX."""
     ak = ak or tpm.ec_ak()
-    usual = {"mr_td": IMAGE, "report_data": tpm.ak_report_data(named or ak)}
-    return _on_tdx({"quote": intel().quote(body={**usual, **hardware})}, ak, changes)
+
+    def parts(extra: bytes) -> Mapping[str, bytes]:
+        usual = {"mr_td": IMAGE, "report_data": tpm.ak_report_data(named or ak, extra)}
+        return {"quote": intel().quote(body={**usual, **hardware})}
+
+    return _on_tdx(parts, ak, changes)
 
 
 def direct_simulated(
@@ -147,13 +158,16 @@ def direct_simulated(
     """The simulated platform."""
     ak = ak or tpm.ec_ak()
     usual = {"measurement": IMAGE, "registers": (bytes(48),) * 4}
-    data = tpm.ak_report_data(named or ak)
-    quote = simulated.machine().quote(data, **{**usual, **hardware})
+
+    def parts(extra: bytes) -> Mapping[str, bytes]:
+        data = tpm.ak_report_data(named or ak, extra)
+        return {"quote": simulated.machine().quote(data, **{**usual, **hardware})}
+
     root, stapled = simulated.vendor().root_spki_sha256, simulated.machine().endorsements()
-    return machine("simulated-vtpm", root, stapled, {"quote": quote}, ak=ak, **changes)
+    return machine("simulated-vtpm", root, stapled, parts, ak=ak, **changes)
 
 
-def _on_tdx(parts: Mapping[str, bytes], ak: tpm.Ak, changes: Mapping[str, Any]) -> Machine:
+def _on_tdx(parts: Hardware, ak: tpm.Ak, changes: Mapping[str, Any]) -> Machine:
     stapled = (Endorsement(type="tdx-collateral", data=intel().collateral()),)
     root = intel().root.spki_sha256
     return machine("tdx-vtpm", root, stapled, parts, ak=ak, **changes)

@@ -80,7 +80,7 @@ def azure_files() -> Bytes:
 
 
 def documents() -> Bytes:
-    quote = snp_report(tpm.ak_report_data(tpm.rsa_ak()))
+    quote = snp_report(tpm.ak_report_data(tpm.rsa_ak(), b"challenge"))
     yield tpm.document({"quote": quote}, tpm.rsa_ak(), PCRS)
     yield tpm.document({"hcl": hcl_report()}, tpm.rsa_ak(), PCRS)
     yield tpm.document({"quote": intel().quote()}, tpm.ec_ak(), PCRS)

@@ -1,5 +1,6 @@
 """Whole bundles of the `*-vtpm` platforms are accepted, and refused by name for one thing wrong."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -136,7 +137,8 @@ def test_refuses_measurements_that_no_release_could_name(machine: Machine):
 
 def test_a_report_the_hardware_did_not_sign_is_refused():
     chip = amd().vcek()
-    report = bytearray(amd().report(chip, report_data=tpm.ak_report_data(ec_ak())))
+    named = tpm.ak_report_data(ec_ak(), b"challenge")
+    report = bytearray(amd().report(chip, report_data=named))
     report[0x90] ^= 1
     parts = {"quote": bytes(report)}
     machine = direct_snp()
@@ -326,6 +328,26 @@ def test_refuses_a_replayed_quote(make: Make):
     old = machine.quote(bytes(64))
     bundle = replace(machine.bundle(), quote=old)
     assert refused(machine.appraise(bundle)) == ["3.binding"]
+
+
+@pytest.mark.parametrize("make", [direct_snp, direct_tdx, direct_simulated])
+def test_refuses_a_hardware_report_of_another_time(make: Make):
+    """What the hardware signed for an earlier quote vouches for no later one by the same key."""
+    machine = make()
+    bundle = machine.bundle()
+    old, new = (json.loads(one) for one in (machine.quote(bytes(64)), bundle.quote))
+    quote = json.dumps({**new, "hardware": old["hardware"]}, separators=(",", ":")).encode()
+    appraisal = machine.appraise(replace(bundle, quote=quote))
+    assert refused(appraisal) == ["2.identity"]
+    assert "names the AK and this quote" in refusal(appraisal)
+
+
+@pytest.mark.parametrize("make", [azure_snp, azure_tdx])
+def test_on_azure_the_hardwares_report_is_of_the_guests_start(make: Make):
+    machine = make()
+    first, second = (json.loads(machine.quote(bytes((one,)) * 64)) for one in (1, 2))
+    assert first["hardware"] == second["hardware"]
+    assert machine.appraise().accepted
 
 
 @EACH

@@ -144,7 +144,9 @@ def machine(tpm: Tpm, ak: AkKey, *, without: int | None = None) -> Machine:
     def quote(binding: bytes) -> bytes:
         message, signature = tpm.quote(tpm_binding(binding), without=without)
         hardware = simulated.machine().quote(
-            ak_report_data(ak), measurement=IMAGE, registers=(bytes(48),) * 4
+            ak_report_data(ak, tpm_binding(binding)),
+            measurement=IMAGE,
+            registers=(bytes(48),) * 4,
         )
         values = tpm.pcrs()
         selected = Attest.parse(message).selections[0].pcrs
