@@ -39,7 +39,7 @@ from transparency_log.server.sequence import Submission
 from transparency_log.server.sequencer import DAY, Sequencer
 from transparency_log.server.storage import LogStorage
 from transparency_log.server.storage_config import DirectoryConfig
-from transparency_log.server.waiting import BusyError, OverQuotaError
+from transparency_log.server.waiting import BusyError, OverQuotaError, StoppedError
 from transparency_log.server.witnesses import witness_clients
 from transparency_log.strict_json import dumps
 from transparency_log.tile import MAX_ENTRY
@@ -166,6 +166,9 @@ class LogApp:
             await self._refuse(send, 503, "busy", "too many entries are waiting; try again")
         except OverQuotaError:
             await self._refuse_quota(send)
+        except StoppedError:
+            message = "not acknowledged: the log stops; submit the same entry again"
+            await self._refuse(send, 503, "not-ready", message)
         except TimeoutError:
             message = "not acknowledged: no witness quorum in time; submit the same entry again"
             await self._refuse(send, 503, "not-ready", message)

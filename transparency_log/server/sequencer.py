@@ -77,6 +77,7 @@ class Sequencer:
         Raises:
             BusyError: too many are waiting.
             OverQuotaError: its publisher has used up the day.
+            StoppedError: the log stops.
         """
         return await self._room.enter(submission)
 
@@ -93,9 +94,12 @@ class Sequencer:
     async def run(self, witnesses: list[WitnessClient]) -> None:
         """Grow the log until cancelled. Any failure of the storage ends the loops, and the log."""
         self._load_published()
-        async with asyncio.TaskGroup() as loops:
-            loops.create_task(self._grow())
-            loops.create_task(self._publish(witnesses))
+        try:
+            async with asyncio.TaskGroup() as loops:
+                loops.create_task(self._grow())
+                loops.create_task(self._publish(witnesses))
+        finally:
+            self._room.end()
 
     async def close(self) -> None:
         """End the storage's thread, after `run` was cancelled and its last step is done."""
@@ -119,7 +123,7 @@ class Sequencer:
             if batch := self._room.take():
                 submissions = [one.submission for one in batch]
                 indexes, head = await self.in_thread(self._sequence, submissions)
-                self._room.sequenced(batch, indexes)
+                self._room.sequenced(indexes)
                 self._room.acknowledge(self._published_size)  # what was in the log before
                 if head != self._head:
                     self._head = head

@@ -27,6 +27,10 @@ class OverQuotaError(Exception):
     """The publisher has used up its day."""
 
 
+class StoppedError(Exception):
+    """The log stops; whether the entry gets its place, the next start knows."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Added:
     """An acknowledged entry."""
@@ -53,15 +57,20 @@ class WaitingRoom:
         self._count: Counter[str] = Counter()
         self._bytes: Counter[str] = Counter()
         self._submitted: list[Waiting] = []
+        self._taken: list[Waiting] = []
+        self._ended = False
         self._sequenced: list[tuple[int, Waiting]] = []
         self.arrived = asyncio.Event()
 
     def enter(self, submission: Submission) -> "asyncio.Future[Added]":
-        """Let a submission in; the future ends with its acknowledgement or an `OverQuotaError`.
+        """Let a submission in; the future ends with its acknowledgement, or with `OverQuotaError`.
 
         Raises:
             BusyError: the publisher's share is taken.
+            StoppedError: nobody answers any more.
         """
+        if self._ended:
+            raise StoppedError
         name, size = submission.account.name, len(submission.entry)
         if self._count[name] >= self._most or self._bytes[name] + size > self._most_bytes:
             raise BusyError
@@ -86,16 +95,18 @@ class WaitingRoom:
     def take(self) -> list[Waiting]:
         """Take all that is to be sequenced; who gave up meanwhile is not."""
         self.arrived.clear()
-        taken, self._submitted = self._submitted, []
-        batch = [one for one in taken if not one.future.done()]
-        for one in taken:
+        waiting, self._submitted = self._submitted, []
+        for one in waiting:
             if one.future.done():
                 self._leave(one)
-        return batch
+            else:
+                self._taken.append(one)
+        return self._taken
 
-    def sequenced(self, batch: Sequence[Waiting], indexes: Sequence[int | None]) -> None:
-        """Note what a batch got; None is over the quota."""
-        for one, index in zip(batch, indexes, strict=True):
+    def sequenced(self, indexes: Sequence[int | None]) -> None:
+        """Note what the entries that were taken got; None is over the quota."""
+        taken, self._taken = self._taken, []
+        for one, index in zip(taken, indexes, strict=True):
             if index is not None:
                 self._sequenced.append((index, one))
                 continue
@@ -113,6 +124,13 @@ class WaitingRoom:
                 self._leave(one)
             else:
                 self._sequenced.append((index, one))
+
+    def end(self) -> None:
+        """Tell all who wait that the log stops."""
+        self._ended = True
+        for one in (*self._submitted, *self._taken, *(one for _, one in self._sequenced)):
+            if not one.future.done():
+                one.future.set_exception(StoppedError())
 
     def _leave(self, waiting: Waiting) -> None:
         name = waiting.submission.account.name

@@ -98,6 +98,7 @@ class World:
     log: Server | None = None
     _processes: list[subprocess.Popen[str]] = field(default_factory=list)
     log_options: str = "batch_ms = 20\ncosign_interval = 1\nadd_timeout = 20\n"
+    log_tables: str = LOG_TABLES
 
     def set_up(self) -> None:
         """Make keys, configurations and state; start everything."""
@@ -136,7 +137,7 @@ class World:
         self.config("log").write_text(
             f'origin = "{ORIGIN}"\nkey = "log.key"\n'
             f'quorum = 2\nlisten = "127.0.0.1:0"\ncontrol = "127.0.0.1:0"\n'
-            f"{self.log_options}{LOG_TABLES}{witnesses}"
+            f"{self.log_options}{self.log_tables}{witnesses}"
         )
 
     def start(self, program: str, name: str) -> Server:
@@ -180,9 +181,9 @@ class World:
         assert self.log is not None
         return self.log.url
 
-    def add(self, entry: bytes, timeout: float = 30) -> httpx.Response:
+    def add(self, entry: bytes, timeout: float = 30, token: str = TOKEN) -> httpx.Response:
         """Submit an entry."""
-        headers = {"authorization": f"Bearer {TOKEN}"}
+        headers = {"authorization": f"Bearer {token}"}
         url = f"{self.log_url}/add"
         return httpx.post(url, content=entry, headers=headers, timeout=timeout)
 
@@ -225,9 +226,9 @@ def fetcher(base: Callable[[], str]) -> Callable[[str, int], bytes]:
 
 
 @contextmanager
-def running_world(folder: Path) -> Iterator[World]:
+def running_world(folder: Path, *, log_tables: str = LOG_TABLES) -> Iterator[World]:
     """Start a world, and end its processes whatever happens."""
-    world = World(folder=folder)
+    world = World(folder=folder, log_tables=log_tables)
     try:
         world.set_up()
         yield world

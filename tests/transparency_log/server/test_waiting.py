@@ -7,7 +7,13 @@ from tests.transparency_log.server.logs import submission
 from transparency_log.merkle import leaf_hash
 from transparency_log.server import waiting
 from transparency_log.server.sequence import Account
-from transparency_log.server.waiting import Added, BusyError, OverQuotaError, WaitingRoom
+from transparency_log.server.waiting import (
+    Added,
+    BusyError,
+    OverQuotaError,
+    StoppedError,
+    WaitingRoom,
+)
 
 ONE, TWO = (Account(name=name, entries_per_day=9, bytes_per_day=9) for name in ("one", "two"))
 
@@ -32,6 +38,12 @@ def in_a_room(test: Callable[[WaitingRoom], Coroutine[None, None, None]]) -> Cal
     return wrapped
 
 
+def sequence(room: WaitingRoom, indexes: list[int | None]) -> None:
+    """Take what waits, and give it its indexes."""
+    assert len(room.take()) == len(indexes)
+    room.sequenced(indexes)
+
+
 @in_a_room
 async def test_one_publisher_cannot_keep_another_out(room: WaitingRoom) -> None:
     _ = room.enter(submission(b"a", ONE))
@@ -52,7 +64,7 @@ async def test_bytes_are_bounded(room: WaitingRoom) -> None:
 async def test_place_is_free_again_after_the_acknowledgement(room: WaitingRoom) -> None:
     first = room.enter(submission(b"a", ONE))
     second = room.enter(submission(b"b", ONE))
-    room.sequenced(room.take(), [0, 1])
+    sequence(room, [0, 1])
     assert room.unacknowledged == 2
     with pytest.raises(BusyError):
         _ = room.enter(submission(b"c", ONE))
@@ -65,7 +77,7 @@ async def test_place_is_free_again_after_the_acknowledgement(room: WaitingRoom) 
 @in_a_room
 async def test_place_over_the_quota_is_refused_and_freed(room: WaitingRoom) -> None:
     futures = [room.enter(submission(entry, ONE)) for entry in (b"a", b"b")]
-    room.sequenced(room.take(), [None, None])
+    sequence(room, [None, None])
     for future in futures:
         with pytest.raises(OverQuotaError):
             future.result()
@@ -87,7 +99,7 @@ async def test_who_gave_up_is_not_sequenced_and_holds_a_place_until_then(
 @in_a_room
 async def test_who_gave_up_after_sequencing_is_forgotten(room: WaitingRoom) -> None:
     future = room.enter(submission(b"a", ONE))
-    room.sequenced(room.take(), [7])
+    sequence(room, [7])
     future.cancel()
     room.acknowledge(0)
     assert room.unacknowledged == 0
@@ -104,3 +116,18 @@ async def test_batch_begins_with_the_first_entry(room: WaitingRoom) -> None:
     assert room.arrived.is_set()
     room.take()
     assert not room.arrived.is_set()
+
+
+@in_a_room
+async def test_all_who_wait_learn_that_the_log_stops(room: WaitingRoom) -> None:
+    futures = [room.enter(submission(b"a", ONE))]
+    sequence(room, [0])
+    futures.append(room.enter(submission(b"b", ONE)))
+    room.take()
+    futures.append(room.enter(submission(b"c", TWO)))
+    room.end()
+    for future in futures:
+        with pytest.raises(StoppedError):
+            future.result()
+    with pytest.raises(StoppedError):
+        _ = room.enter(submission(b"d", TWO))
