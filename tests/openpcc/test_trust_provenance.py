@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from attestation.checks import Check, Outcome
+from attestation.evidence import parse_endorsements
+from attestation.strict_json import b64encode, dumps
 from openpcc.errors import RefusedError
 from openpcc.offline import judge_bundle
 from tests.fakes.provenance import BuiltWorld
@@ -58,6 +60,25 @@ def test_provenance_of_something_else_is_refused_by_name(world: BuiltWorld, name
     check = refusing(world)
     assert check.outcome is Outcome.FAIL
     assert named in check.refusal
+
+
+def test_it_comes_by_the_operators_file_of_endorsements(world: BuiltWorld):
+    rows = [{"type": "sigstore-bundle", "data": b64encode(world.provenance())}]
+    world.stapled = []
+    quoted = world.bundle()
+    pushed = parse_endorsements(dumps({"endorsements": rows}))
+    whole = quoted.with_endorsements((*quoted.endorsements, *pushed))
+    assert not world.establish(whole).report.failed
+
+
+def test_a_release_without_provenance_is_nothing_to_compare_a_machine_with(world: BuiltWorld):
+    world.stapled = []
+    with pytest.raises(RefusedError) as caught:
+        world.establish()
+    outcomes = {check.id: check.outcome for check in caught.value.report.checks}
+    assert outcomes["7.inclusion"] is Outcome.PASS
+    assert outcomes["8.measurement"] is Outcome.SKIP
+    assert caught.value.report.expires is None
 
 
 def test_a_bundle_that_is_none_is_refused(world: BuiltWorld):
