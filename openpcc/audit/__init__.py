@@ -1,0 +1,8 @@
+"""Audits: what a stranger can check of a log, a gateway and its nodes, and what they withstand.
+
+    report      what an audit found, as data: the one model of every run
+    page        the same as one self-contained page
+    log, gateway, node, attack, receipt     the runs; each gives a report
+
+Only for auditors: no client asks anything of this package.
+"""
