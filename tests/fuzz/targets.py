@@ -8,6 +8,7 @@ from tests.fuzz import (
     documents,
     event_logs,
     forms,
+    log,
     nvidia,
     provenance,
     sev_snp,
@@ -19,5 +20,5 @@ from tests.fuzz.target import TARGETS, Target
 
 __all__ = ["MODULES", "TARGETS", "Target"]
 
-MODULES = (forms, documents, event_logs, simulated, sev_snp, tdx, nvidia, tpm, provenance)
+MODULES = (forms, documents, event_logs, simulated, sev_snp, tdx, nvidia, tpm, provenance, log)
 """Where the targets are; one module for each platform."""
