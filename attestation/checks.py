@@ -94,6 +94,9 @@ OF_A_RIM = ("6.measurements",)
 OF_A_TPM = ("2.signature", "2.chain", "2.identity")
 """The checks that a TPM's quote can show, with the certificates of its AK, without hardware."""
 
+OF_A_RELEASE = ("5.consistency", *(name for name in CHECKS if name.startswith("7.")))
+"""The checks that a release's log entry can show, with its proof and a status entry."""
+
 NOT_OF_A_BUNDLE = frozenset({"1.leaf", "5.clock", "5.consistency", "7.status", "7.fresh"})
 """The checks that a bundle alone cannot show: they need the log or the directory."""
 

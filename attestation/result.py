@@ -13,6 +13,7 @@ from attestation.checks import (
     NOT_OF_A_BUNDLE,
     OF_A_DEVICE,
     OF_A_QUOTE,
+    OF_A_RELEASE,
     OF_A_RIM,
     OF_A_TPM,
     ONLY_WHERE_ASKED,
@@ -57,6 +58,8 @@ class Scope(StrEnum):
     """A RIM alone: that the vendor made it and stands by it."""
     TPM = "tpm"
     """A TPM's quote with the certificates of its AK: nothing about the hardware below."""
+    RELEASE = "release"
+    """A release's log entry with its proof; with a status entry, whether it is still listed."""
 
 
 OUTSIDE: Mapping[Scope, frozenset[str]] = {
@@ -66,11 +69,17 @@ OUTSIDE: Mapping[Scope, frozenset[str]] = {
     Scope.DEVICE: frozenset(CHECKS) - frozenset(OF_A_DEVICE),
     Scope.RIM: frozenset(CHECKS) - frozenset(OF_A_RIM),
     Scope.TPM: frozenset(CHECKS) - frozenset(OF_A_TPM),
+    Scope.RELEASE: (frozenset(CHECKS) - frozenset(OF_A_RELEASE)) | NOT_OF_A_BUNDLE,
 }
 """What each scope does not judge."""
 
-KINDS: Mapping[Scope, str] = {Scope.DEVICE: "nvidia", Scope.RIM: "nvidia", Scope.TPM: "tpm"}
-"""Scopes of evidence that belongs to no platform, and what stands in the platform's place."""
+KINDS: Mapping[Scope, str] = {
+    Scope.DEVICE: "nvidia",
+    Scope.RIM: "nvidia",
+    Scope.TPM: "tpm",
+    Scope.RELEASE: "release",
+}
+"""Scopes of what belongs to no platform, and what stands in the platform's place."""
 
 
 class Verdict(StrEnum):
@@ -120,7 +129,8 @@ class Report:
         be without a test, or lie outside the scope, is that believed.
         """
         # Of a device's own evidence its checks are asked, whatever releases have.
-        unasked = frozenset() if self.scope in KINDS else ONLY_WHERE_ASKED
+        own = self.scope in KINDS and self.scope is not Scope.RELEASE
+        unasked = frozenset() if own else ONLY_WHERE_ASKED
         free = unasked | OUTSIDE[self.scope]
         judged = (one if one.id in free else _required(one) for one in self.checks)
         return refusing(judged, CHECKS)

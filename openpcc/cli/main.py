@@ -41,8 +41,11 @@ COMMANDS = {
     "proxy": Command(help="serve the OpenAI API on this machine", extra="proxy"),
     "nodes": Command(help="verify the nodes of the service and show every check"),
     "verify": Command(
-        help="judge files that were kept, without a network",
-        parts={"evidence": Command(help="judge an evidence bundle, or raw evidence of a machine")},
+        help="judge files that were kept",
+        parts={
+            "evidence": Command(help="judge an evidence bundle, or raw evidence of a machine"),
+            "release": Command(help="judge a release by its log entry, and show what it says"),
+        },
     ),
     "policy": Command(
         help="show or check whom this client believes",

@@ -71,7 +71,7 @@ def test_a_slow_local_clock_is_refused_by_name(world: World):
 def test_the_local_clock_may_be_behind_but_the_time_is_the_witnesses(world: World):
     view = world.view()
     later = world.view(witnessed=NOW + 299)
-    old_status = replace(view.status, issued=NOW - log_checks.STATUS_AGE + 200)
+    old_status = replace(view.status, issued=NOW - release_checks.STATUS_AGE + 200)
     assert not world.establish(view=replace(view, status=old_status)).report.failed
     assert refused(world, view=replace(later, status=old_status)) == ["7.fresh"]
     world.not_after = NOW + 120 + 200  # clients stop 120 s before the epoch ends

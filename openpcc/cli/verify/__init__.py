@@ -1,1 +1,1 @@
-"""`openpcc verify`: judge what was kept, without a network; one module per kind of thing."""
+"""`openpcc verify`: judge what was kept; one module per kind of thing."""

@@ -33,6 +33,7 @@ SCOPES = {
     Scope.DEVICE: "this device alone, neither whose machine it is in nor when it was asked",
     Scope.RIM: "this RIM alone, no device",
     Scope.TPM: "this TPM alone, nothing about the machine that runs it",
+    Scope.RELEASE: "this release alone, nothing about any machine",
 }
 """What a verdict is about."""
 
