@@ -263,7 +263,7 @@ def _envelope(members: Members) -> BundledEnvelope:
         unverified_payload=members.data("payload", limit=MAX_SIGSTORE_BUNDLE),
         payload_type=members.text("payloadType", limit=256),
         signature=signature.data("sig", limit=1024),
-        keyid=signature.text("keyid") if "keyid" in signature else "",
+        keyid=(signature.text_or_null("keyid") if "keyid" in signature else None) or "",
     )
     signature.end()
     members.end()
@@ -275,16 +275,20 @@ def _optional(members: Members, key: str) -> Members | None:
 
 
 def _time(members: Members) -> int:
-    time = _integer(members, "integratedTime") if "integratedTime" in members else 0
+    text = members.text_or_null("integratedTime", limit=32) if "integratedTime" in members else None
+    time = 0 if text is None else _decimal(text, f"{members.name}.integratedTime")
     if time > MAX_TIME:
         raise StrictJSONError(f"{members.name}.integratedTime: out of range")
     return time
 
 
 def _integer(members: Members, key: str) -> int:
-    text = members.text(key, limit=32)
+    return _decimal(members.text(key, limit=32), f"{members.name}.{key}")
+
+
+def _decimal(text: str, name: str) -> int:
     if not _UNSIGNED.fullmatch(text):
-        raise StrictJSONError(f"{members.name}.{key}: expected a decimal integer in a text")
+        raise StrictJSONError(f"{name}: expected a decimal integer in a text")
     return int(text)
 
 

@@ -167,8 +167,9 @@ def _log(members: Members) -> TrustedLog:
     der = key.data("rawBytes", limit=MAX_DER)
     ids = {hashlib.sha256(der).digest()}
     for name in ("logId", "checkpointKeyId"):
-        if name in members:
-            ids.add(_id(members.child(name)))
+        named_by = members.child_or_null(name) if name in members else None
+        if named_by is not None:
+            ids.add(_id(named_by))
     log = TrustedLog(
         url=members.text("baseUrl"),
         hash_algorithm=members.text("hashAlgorithm", limit=64),
@@ -202,23 +203,23 @@ def _authority(members: Members) -> Authority:
 
 
 def _window(members: Members) -> Window:
+    end = members.text_or_null("end", limit=32) if "end" in members else None
     window = Window(
-        start=_time(members, "start"),
-        end=_time(members, "end") if "end" in members else None,
+        start=_time(members.text("start", limit=32), f"{members.name}.start"),
+        end=None if end is None else _time(end, f"{members.name}.end"),
     )
     members.end()
     return window
 
 
-def _time(members: Members, key: str) -> datetime:
+def _time(text: str, name: str) -> datetime:
     """Read a time; what is finer than microseconds is cut off, as in the times it is held to."""
-    text = members.text(key, limit=32)
     try:
         if _TIME.fullmatch(text):
             return datetime.fromisoformat(text)
     except ValueError:
         pass
-    raise StrictJSONError(f"{members.name}.{key}: expected a time as 2023-01-01T00:00:00Z")
+    raise StrictJSONError(f"{name}: expected a time as 2023-01-01T00:00:00Z")
 
 
 def _id(members: Members) -> bytes:
@@ -231,4 +232,4 @@ def _ignore(members: Members, *keys: str) -> None:
     """Take what says nothing about trust: addresses and names."""
     for key in keys:
         if key in members:
-            members.text(key)
+            members.text_or_null(key)

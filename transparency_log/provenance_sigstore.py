@@ -159,6 +159,10 @@ class _OfflineVerifier(Verifier):
         """Give the times that count: 0. The promise itself is verified with the entry."""
         found = []
         if self._bundle.timestamps:
+            if not self._root.timestamp_authorities:  # as the library says: none could be judged
+                raise ProvenanceError(
+                    "timestamp", expected="none", actual="one, and no authority in the trusted root"
+                )
             found += self._verify_timestamp_authority(bundle)
         entry = self._bundle.entry
         if entry.promise is not None and entry.integrated_time:

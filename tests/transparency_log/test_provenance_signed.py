@@ -248,6 +248,30 @@ def test_a_second_rekor_needs_a_timestamp_over_this_signature_by_a_trusted_clock
     assert "signed timestamp" in refusal(instance, document)
 
 
+def test_a_timestamp_that_nobody_could_judge_is_refused_beside_a_good_time():
+    instance, document = KINDS["hashedrekord 0.0.1"]()
+    stamp = instance.tsa.response(b"anything", time=SIGNED)
+    stamps = {"rfc3161Timestamps": [{"signedTimestamp": b64(stamp)}]}
+    document["verificationMaterial"]["timestampVerificationData"] = stamps
+    assert judge(instance, document).time == SIGNED  # one good source is enough
+    assert "no authority" in refusal(
+        instance, document, instance.trusted_root(timestampAuthorities=[])
+    )
+
+
+def test_the_earliest_of_several_times_is_told_and_all_must_fit():
+    instance, document = KINDS["hashedrekord 0.0.1"]()
+    signature = b64decode(document["messageSignature"]["signature"])
+    for time, accepted in ((SIGNED - 5, True), (SIGNED + 5, True), (SIGNED + 9000, False)):
+        stamps = [{"signedTimestamp": b64(instance.tsa.response(signature, time=time))}]
+        data = {"rfc3161Timestamps": stamps}
+        document["verificationMaterial"]["timestampVerificationData"] = data
+        if accepted:
+            assert judge(instance, document).time == min(time, SIGNED)
+        else:
+            assert "not valid at validation time" in refusal(instance, document)
+
+
 def test_a_time_without_the_logs_promise_is_none():
     instance, document = KINDS["hashedrekord 0.0.1"]()
     del entry(document)["inclusionPromise"]
@@ -389,7 +413,7 @@ def test_a_certificate_without_a_positive_serial_number_is_refused():
     certificate = b64decode(raw["rawBytes"])
     serial = x509.load_der_x509_certificate(certificate).serial_number
     place = certificate.index(serial.to_bytes(serial.bit_length() // 8 + 1, "big"))
-    raw["rawBytes"] = b64(certificate[:place] + b"\xff" + certificate[place + 1 :])
+    raw["rawBytes"] = b64(certificate[:place] + b"\x80" + certificate[place + 1 :])
     assert "serial number" in refusal(instance, document)
 
 
