@@ -45,6 +45,7 @@ COMMANDS = {
         parts={
             "evidence": Command(help="judge an evidence bundle, or raw evidence of a machine"),
             "release": Command(help="judge a release by its log entry, and show what it says"),
+            "contradiction": Command(help="judge two kept statements that contradict each other"),
         },
     ),
     "policy": Command(
