@@ -26,6 +26,7 @@ from transparency_log.server.sequence import (
     Spent,
     State,
     Submission,
+    check_size,
     check_successor,
     place,
 )
@@ -52,6 +53,16 @@ CONNECT_SECONDS = 10
 
 SILENCE_MS = 30_000
 """How long a server may be silent, or work on one statement, before the connection is given up."""
+
+
+SESSION = {
+    "synchronous_commit": None,  # as it is now, whatever the server is told later
+    "statement_timeout": str(SILENCE_MS),
+    "tcp_keepalives_idle": "10",  # a server that misses our end would keep the lock for hours
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "4",
+}
+"""Settings of our session; None fixes the value that the server gives."""
 
 
 class PostgresSequence:
@@ -109,16 +120,17 @@ class PostgresSequence:
         with self._transaction() as (_, state):
             return state
 
-    def append(self, submissions: Sequence[Submission], *, day: int) -> list[int | None]:
+    def append(self, submissions: Sequence[Submission], *, size: int, day: int) -> list[int | None]:
         """See `SequenceTable`."""
         with self._transaction() as (connection, state):
+            check_size(state, size)
             found = place(
                 submissions,
-                size=state.sequenced,
+                size=size,
                 known=self._known([one.leaf_hash for one in submissions]),
                 spent=self._spent(day),
             )
-            self._insert(found, state.sequenced)
+            self._insert(found, size)
             connection.execute("DELETE FROM quota WHERE day < %s", (day,))
             for name, one in found.spent.items():
                 connection.execute(
@@ -209,11 +221,14 @@ def _connect(dsn: Path) -> psycopg.Connection:
 
 def _check_durable(connection: psycopg.Connection, dsn: Path) -> None:
     """Refuse a server that forgets: an index given twice would be a second history."""
-    connection.execute(f"SET statement_timeout = {SILENCE_MS:d}")
-    for name in ("fsync", "synchronous_commit", "full_page_writes"):
+    for name in ("fsync", "full_page_writes", "synchronous_commit"):
         row = connection.execute("SELECT current_setting(%s)", (name,)).fetchone()
         if row in (None, ("off",)):
             raise ConfigurationError(f"{dsn}: {name} is off on this server; switch it on")
+    for name, value in SESSION.items():
+        connection.execute(
+            "SELECT set_config(%s, coalesce(%s, current_setting(%s)), false)", (name, value, name)
+        )
 
 
 def _take_over(connection: psycopg.Connection) -> int:

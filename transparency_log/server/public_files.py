@@ -77,7 +77,7 @@ class PublicFiles:
         """Answer a request for `/checkpoint` or below `/tile/`."""
         match scope["method"], scope["path"]:
             case "OPTIONS", _:
-                await respond(send, 204, b"", TEXT_TYPE, PREFLIGHT_HEADERS)
+                await _respond_bare(send, 204, PREFLIGHT_HEADERS)
             case "GET" | "HEAD", "/checkpoint":
                 await self._checkpoint(scope, send)
             case "GET" | "HEAD", path:
@@ -95,7 +95,7 @@ class PublicFiles:
         tag = f'"{hashlib.sha256(note).hexdigest()}"'.encode()
         headers = ((b"etag", tag), *CHECKPOINT_HEADERS)
         if header(scope, b"if-none-match") == tag:
-            await respond(send, 304, b"", TEXT_TYPE, headers)
+            await _respond_bare(send, 304, headers)
         else:
             await respond(send, 200, note, TEXT_TYPE, headers)
 
@@ -133,3 +133,9 @@ class PublicFiles:
 
     async def _busy(self, send: Send) -> None:
         await respond_error(send, 503, "busy", "the store is busy; try again", ABSENT_HEADERS)
+
+
+async def _respond_bare(send: Send, status: int, headers: Headers) -> None:
+    """Answer with a status that has no content, and so no length of it (RFC 9110, 8.6)."""
+    await send({"type": "http.response.start", "status": status, "headers": list(headers)})
+    await send({"type": "http.response.body", "body": b""})

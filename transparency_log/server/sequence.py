@@ -94,14 +94,20 @@ class SequenceTable(Protocol):
         """Tell how far the log has come."""
         ...
 
-    def append(self, submissions: Sequence[Submission], *, day: int) -> list[int | None]:
-        """Give each entry its index; one that has one keeps it. `day` counts from 1970 (UTC).
+    def append(self, submissions: Sequence[Submission], *, size: int, day: int) -> list[int | None]:
+        """Give each entry its index; one that has one keeps it.
+
+        Args:
+            submissions: the batch, in order.
+            size: how many entries are sequenced, as the caller knows it.
+            day: whose quotas are charged, counted from 1970 (UTC).
 
         Returns:
             The indexes in order, None for an entry over its publisher's quota.
 
         Raises:
-            StorageError: the database fails, or another process has taken over; so all methods.
+            StorageError: another number is sequenced. Or the database fails, or another process has
+                taken over; so all methods.
         """
         ...
 
@@ -158,6 +164,19 @@ def _charge(spent: dict[str, Spent], submission: Submission) -> bool:
         return False
     spent[account.name] = after
     return True
+
+
+def check_size(state: State, size: int) -> None:
+    """Check that the table is as this process left it.
+
+    Raises:
+        StorageError: it is another one: a copy, or a replica that had not everything.
+    """
+    if state.sequenced != size:
+        raise StorageError(
+            f"the sequencing table has {state.sequenced} entries, this log knows of {size}; "
+            "bring back the newest table, and start again"
+        )
 
 
 def check_successor(last: Head, head: Head) -> None:

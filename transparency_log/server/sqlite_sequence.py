@@ -20,6 +20,7 @@ from transparency_log.server.sequence import (
     Spent,
     State,
     Submission,
+    check_size,
     check_successor,
     place,
 )
@@ -98,16 +99,17 @@ class SqliteSequence:
         with _explained():
             return self._state()
 
-    def append(self, submissions: Sequence[Submission], *, day: int) -> list[int | None]:
+    def append(self, submissions: Sequence[Submission], *, size: int, day: int) -> list[int | None]:
         """See `SequenceTable`."""
         with self._transaction() as database:
+            check_size(self._state(), size)
             found = place(
                 submissions,
-                size=self._state().sequenced,
+                size=size,
                 known=self._known(one.leaf_hash for one in submissions),
                 spent=self._spent(day),
             )
-            self._insert(found)
+            self._insert(found, size)
             database.execute("DELETE FROM quota WHERE day < ?", (day,))
             database.executemany(
                 "INSERT OR REPLACE INTO quota VALUES (?, ?, ?, ?)",
@@ -152,8 +154,7 @@ class SqliteSequence:
         rows = self._database.execute(query, (day,))
         return {name: Spent(entries=entries, size=size) for name, entries, size in rows}
 
-    def _insert(self, found: Placement) -> None:
-        start = self._state().sequenced
+    def _insert(self, found: Placement, start: int) -> None:
         numbered = list(enumerate(found.new, start=start))
         self._database.executemany(
             "INSERT INTO place VALUES (?, ?)",

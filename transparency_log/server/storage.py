@@ -103,8 +103,8 @@ class LogStorage:
 
     def append(self, submissions: Sequence[Submission], *, day: int) -> list[int | None]:
         """Give each entry its index, durably; see `SequenceTable.append`."""
-        indexes = self._sequence.append(submissions, day=day)
         following = self._edge.size + len(self._unwritten)
+        indexes = self._sequence.append(submissions, size=following, day=day)
         for index, one in zip(indexes, submissions, strict=True):
             if index == following:
                 self._unwritten.append(one.entry)

@@ -1,6 +1,6 @@
 """What every sequencing table promises (`server/sequence.py`); SQLite and PostgreSQL, for real."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from transparency_log.server.sequence import (
     SequenceTable,
     Spent,
     State,
+    Submission,
     place,
 )
 from transparency_log.server.sqlite_sequence import SqliteSequence
@@ -67,43 +68,43 @@ def test_begins_empty(open_table: Open) -> None:
 
 
 def test_keeps_everything(open_table: Open) -> None:
-    assert open_table().append(submissions(ENTRIES[:5]), day=DAY) == [0, 1, 2, 3, 4]
+    assert append(open_table(), submissions(ENTRIES[:5])) == [0, 1, 2, 3, 4]
     assert open_table().pending() == ENTRIES[:5]
     open_table().mark_tiled(3)
     assert open_table().pending() == ENTRIES[3:5]
     open_table().record_head(Head(size=3, root=root(3)))
     state = open_table().state()
     assert state == State(sequenced=5, tiled=3, head=Head(size=3, root=root(3)))
-    assert open_table().append(submissions(ENTRIES[4:6]), day=DAY) == [4, 5]
+    assert append(open_table(), submissions(ENTRIES[4:6])) == [4, 5]
 
 
 def test_takes_any_bytes(open_table: Open) -> None:
     table = open_table()
     entries = [b"", b"\0" * 65535, bytes(range(256)), b"\\x00", "\u2028'\"".encode()]
-    assert table.append(submissions(entries), day=DAY) == [0, 1, 2, 3, 4]
+    assert append(table, submissions(entries)) == [0, 1, 2, 3, 4]
     assert table.pending() == entries
-    assert table.append(submissions(entries[::-1]), day=DAY) == [4, 3, 2, 1, 0]
+    assert append(table, submissions(entries[::-1])) == [4, 3, 2, 1, 0]
 
 
 def test_quota_of_entries_holds_through_a_restart(open_table: Open) -> None:
     first = submissions(ENTRIES[:2], SMALL)
-    assert open_table().append(first, day=DAY) == [0, 1]
+    assert append(open_table(), first) == [0, 1]
     more = submissions(ENTRIES[:5], SMALL)
-    assert open_table().append(more, day=DAY) == [0, 1, 2, None, None]
-    assert open_table().append(more, day=DAY + 1) == [0, 1, 2, 3, 4]
+    assert append(open_table(), more) == [0, 1, 2, None, None]
+    assert append(open_table(), more, day=DAY + 1) == [0, 1, 2, 3, 4]
 
 
 def test_quota_of_bytes_holds(open_table: Open) -> None:
     table = open_table()
     entries = [b"123456", b"12345", b"1234", b"1"]
-    assert table.append(submissions(entries, OTHER), day=DAY) == [0, None, 1, None]
+    assert append(table, submissions(entries, OTHER)) == [0, None, 1, None]
 
 
 def test_quotas_are_each_publishers_own(open_table: Open) -> None:
     table = open_table()
     mixed = [submission(entry, SMALL) for entry in ENTRIES[:4]] + submissions(ENTRIES[3:5], OTHER)
-    assert table.append(mixed, day=DAY) == [0, 1, 2, None, 3, 4]
-    assert table.append([submission(ENTRIES[3], SMALL)], day=DAY) == [3]
+    assert append(table, mixed) == [0, 1, 2, None, 3, 4]
+    assert append(table, [submission(ENTRIES[3], SMALL)]) == [3]
 
 
 def test_signed_head_never_goes_back(open_table: Open) -> None:
@@ -114,6 +115,15 @@ def test_signed_head_never_goes_back(open_table: Open) -> None:
         with pytest.raises(StorageError, match="already signed"):
             table.record_head(head)
     assert table.state().head == Head(size=10, root=root(10))
+
+
+def test_table_that_is_not_as_the_log_left_it_gives_no_index(open_table: Open) -> None:
+    table = open_table()
+    append(table, submissions(ENTRIES[:5]))
+    for size in (0, 4, 6):
+        with pytest.raises(StorageError, match="newest table"):
+            table.append(submissions(ENTRIES[5:6]), size=size, day=DAY)
+    assert table.state().sequenced == 5
 
 
 @given(
@@ -141,10 +151,10 @@ def test_placing_gives_each_entry_one_index_and_no_gap(
 def test_sqlite_says_that_the_disk_is_full_and_forgets_nothing(tmp_path: Path) -> None:
     SqliteSequence.create(tmp_path / "sequence.db")
     table = SqliteSequence.open(tmp_path / "sequence.db")
-    table.append(submissions(ENTRIES[:5]), day=DAY)
+    append(table, submissions(ENTRIES[:5]))
     table._database.execute("PRAGMA max_page_count = 20")  # the disk's last page
     with pytest.raises(StorageError, match="full; free space"):
-        table.append([submission(bytes([number]) * 60_000) for number in range(5)], day=DAY)
+        append(table, [submission(bytes([number]) * 60_000) for number in range(5)])
     assert table.state().sequenced == 5
     table.close()
     again = SqliteSequence.open(tmp_path / "sequence.db")
@@ -179,10 +189,17 @@ def tables(dsn: Path) -> Iterator[Callable[[], PostgresSequence]]:
         yield opened
 
 
+def append(
+    table: SequenceTable, submitted: Sequence[Submission], *, day: int = DAY
+) -> list[int | None]:
+    """Append to whatever is there."""
+    return table.append(submitted, size=table.state().sequenced, day=day)
+
+
 def attempts(table: SequenceTable) -> Iterator[Callable[[], object]]:
     """Give everything that a process may try with a table."""
     yield table.state
-    yield lambda: table.append(submissions(ENTRIES[5:6]), day=DAY)
+    yield lambda: table.append(submissions(ENTRIES[5:6]), size=1, day=DAY)
     yield table.pending
     yield lambda: table.mark_tiled(1)
     yield lambda: table.record_head(Head(size=1, root=root(1)))
@@ -192,7 +209,7 @@ def test_process_that_lost_its_connection_writes_nothing_more(
     dsn: Path, tables: Callable[[], PostgresSequence]
 ) -> None:
     first = tables()
-    first.append(submissions(ENTRIES[:1]), day=DAY)
+    append(first, submissions(ENTRIES[:1]))
     with psycopg.connect(dsn.read_text(), autocommit=True) as server:
         server.execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
@@ -215,7 +232,7 @@ def test_process_that_lost_its_lock_alone_writes_nothing_more(
     for attempt in attempts(first):
         with pytest.raises(StorageError, match="another openpcc-log took"):
             attempt()
-    assert second.append(submissions(ENTRIES[:2]), day=DAY) == [0, 1]
+    assert append(second, submissions(ENTRIES[:2])) == [0, 1]
 
 
 def test_nobody_takes_over_in_the_middle_of_a_transaction(
@@ -223,10 +240,10 @@ def test_nobody_takes_over_in_the_middle_of_a_transaction(
 ) -> None:
     first = tables()
     first._connection.execute("SELECT pg_advisory_unlock_all()")
-    monkeypatch.setattr(postgres_sequence, "SILENCE_MS", 200)
+    monkeypatch.setitem(postgres_sequence.SESSION, "statement_timeout", "200")
     with first._transaction(), pytest.raises(StorageError, match="57014"):  # waited in vain
         tables()
-    assert first.append(submissions(ENTRIES[:1]), day=DAY) == [0]
+    assert append(first, submissions(ENTRIES[:1])) == [0]
 
 
 def test_database_that_does_not_keep_commits_is_refused(dsn: Path) -> None:
