@@ -88,7 +88,7 @@ class LogApp:
         config = self._config
         self._sequencer = Sequencer(
             storage=self._storage,
-            signer=config.signer(),
+            signers=config.signers(),
             policy=self._policy,
             publishers=len(self._publishers),
             batch_seconds=config.batch_ms / 1000,

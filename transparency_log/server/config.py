@@ -52,6 +52,9 @@ class LogConfig:
     # Witnesses to ask, and of how many operators before a checkpoint is published.
     witnesses: tuple[WitnessAddress, ...]
     quorum: int
+    # File with a second seed, which signs beside the first while a rotation lasts (docs/keys.md):
+    # the next key, or the one before. Left out: one key signs.
+    overlap_key: Path | None = None
     # Public address; port 0 takes a free one.
     listen: str = "127.0.0.1:8090"
     # Address of /healthz and /readyz; left out: not served.
@@ -68,9 +71,11 @@ class LogConfig:
     @property
     def policy(self) -> LogPolicy:
         """What this log asks of its own checkpoints before it publishes them."""
+        first, *more = self.signers()
         return LogPolicy(
             origin=self.origin,
-            log_vkey=str(self.signer().key),
+            log_vkey=str(first.key),
+            overlap_vkeys=tuple(str(one.key) for one in more),
             witnesses=tuple(
                 Witness(name=one.name, operator=one.operator, vkey=one.vkey)
                 for one in self.witnesses
@@ -78,9 +83,10 @@ class LogConfig:
             quorum=self.quorum,
         )
 
-    def signer(self) -> NoteSigner:
-        """Read the log's key."""
-        return NoteSigner(name=self.origin, private_key=read_seed(self.key))
+    def signers(self) -> tuple[NoteSigner, ...]:
+        """Read the log's keys, the one to use first."""
+        keys = [path for path in (self.key, self.overlap_key) if path is not None]
+        return tuple(NoteSigner(name=self.origin, private_key=read_seed(path)) for path in keys)
 
 
 def load_log_config(path: Path) -> LogConfig:
@@ -93,6 +99,7 @@ def load_log_config(path: Path) -> LogConfig:
     config = LogConfig(
         origin=table.text("origin"),
         key=table.path("key"),
+        overlap_key=table.optional_path("overlap_key"),
         store=read_store(table.table("store")),
         sequence=read_sequence(table.table("sequence")),
         publishers=tuple(read_publisher(one) for one in table.tables("publishers")),

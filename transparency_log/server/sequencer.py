@@ -11,7 +11,7 @@ each other, and take turns on the one thread that may touch the storage.
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
@@ -47,7 +47,7 @@ class Sequencer:
         self,
         *,
         storage: LogStorage,
-        signer: NoteSigner,
+        signers: Sequence[NoteSigner],
         policy: LogPolicy,
         publishers: int,
         batch_seconds: float,
@@ -56,7 +56,7 @@ class Sequencer:
         metrics: LogMetrics,
     ) -> None:
         self._storage = storage
-        self._signer = signer
+        self._signers = tuple(signers)
         self._policy = policy
         self._batch_seconds = batch_seconds
         self._cosign_interval = cosign_interval
@@ -164,13 +164,13 @@ class Sequencer:
         """Sign the head and have it cosigned; None if it does not meet the policy."""
         await self.in_thread(self._storage.record_head, head)
         text = Checkpoint(origin=self._policy.origin, size=head.size, root=head.root).encode()
-        own = self._signer.sign(text)
+        own = [one.sign(text) for one in self._signers]
         if text != self._text:
             self._text, self._lines = text, {}
-        asked = format_note(text, [own])
+        asked = format_note(text, own)
         quorum = self._policy.quorum
         self._lines |= await cosign_all(witnesses, text, asked, head.size, quorum=quorum)
-        note = format_note(text, [own, *self._lines.values()])
+        note = format_note(text, [*own, *self._lines.values()])
         try:
             verify_checkpoint(note, self._policy)
         except LogError:

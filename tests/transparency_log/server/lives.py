@@ -126,7 +126,7 @@ async def _run(place: Place, batches: list[list[bytes]], write: int) -> None:
     ):
         sequencer = Sequencer(
             storage=storage,
-            signer=MEMORY.log,
+            signers=[MEMORY.log],
             policy=POLICY,
             publishers=1,
             batch_seconds=0.001,
