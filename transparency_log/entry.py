@@ -51,6 +51,7 @@ __all__ = [
     "parse_entry",
     "sign_entry",
     "verify_entry",
+    "verify_parsed",
     "verify_release",
     "verify_rotation",
     "verify_service",
@@ -175,6 +176,19 @@ def verify_entry(data: bytes, kind: EntryKind, keys: EntrySigners) -> Verified:
     unverified = parse_entry(data)  # 1
     if unverified.kind is not kind:
         raise NotSignedError(f"entry kind: expected {kind.name}, found {unverified.kind.name}")
+    return verify_parsed(unverified, keys)
+
+
+def verify_parsed(unverified: UnverifiedEntry, keys: EntrySigners) -> Verified:
+    """Steps 2 and 3 of `verify_entry`, for who takes entries of every kind as they come.
+
+    Args:
+        unverified: made by `parse_entry`.
+        keys: of the signers of its kind.
+
+    Raises:
+        MalformedEntryError, NotSignedError: see `verify_entry`.
+    """
     trusted = [Ed25519Key(key) for key in keys.keys]
     payload = verify_envelope(unverified.envelope, trusted, threshold=keys.threshold)  # 2
     statement = read_payload(payload)  # 3
