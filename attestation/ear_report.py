@@ -117,7 +117,7 @@ def from_report(
         issued=issued,
         expires=expires if report.expires is None else min(expires, report.expires),
         audience=(audience,),
-        nonces=() if nonce is None else (_nonce(nonce),),
+        nonces=() if nonce is None else (nonce_text(nonce),),
         status=_sum_up(report, [*_verdict(report), *(one.status for one in submods.values())]),
         submods=submods,
         about=_about(report),
@@ -173,7 +173,12 @@ def _has_devices(report: Report) -> bool:
     )
 
 
-def _nonce(nonce: bytes) -> str:
+def nonce_text(nonce: bytes) -> str:
+    """Write a nonce as the claim has it.
+
+    Raises:
+        ValueError: of fewer than 8 or more than 64 bytes.
+    """
     if not MIN_NONCE <= len(nonce) <= MAX_NONCE:
         raise ValueError(f"a nonce has {MIN_NONCE} to {MAX_NONCE} bytes, not {len(nonce)}")
     return base64.urlsafe_b64encode(nonce).rstrip(b"=").decode("ascii")

@@ -1,19 +1,46 @@
 """What an audit found, as data. docs/formats.md, 10.
 
 A report is a verdict, sections of findings, and facts. The verdict is not stored: it follows from
-the findings. Every text may come from whoever is audited; whoever shows it escapes it.
+the findings. Every text may come from whoever is audited; whoever shows it escapes it. Texts and
+bytes that are too long are cut where they are made, so that everybody downstream is bounded; what
+is too many is a mistake of the audit, which bounds what it reads.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from attestation.checks import Outcome
+from attestation.strict_json import MAX_INTEGER
 
 __all__ = ["AuditKind", "AuditReport", "Extract", "Finding", "Outcome", "Section", "Verdict"]
 
 MAX_TEXT = 2000
 """Characters of a text; longer ones are cut, and say so."""
+
+MAX_VALUE = 4096
+"""Bytes of an extract; of longer ones the beginning is kept."""
+
+MAX_EXTRACTS = 64
+"""Extracts of a finding."""
+
+MAX_FINDINGS = 2**16
+"""Findings of a report: 1,000 nodes with every check of the trust decision are 43,000."""
+
+MAX_SECTIONS = 4096
+"""Sections of a report."""
+
+MAX_FACTS = 256
+"""Facts of a section, and items or members of a fact."""
+
+MAX_DEPTH = 6
+"""Nesting of a fact."""
+
+ID = re.compile(r"(?=.{3,64}$)[a-z0-9]+(?:[.-][a-z0-9]+)+")
+"""How an id is spelled."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class AuditKind(StrEnum):
@@ -46,13 +73,21 @@ class Extract:
         part: where they stand ("checkpoint", "quote", "entry 17").
         offset: of the first byte, in that part.
         field: its name in the standard; empty if it has none.
-        value: the bytes.
+        value: the bytes, the first `MAX_VALUE` of them.
+        size: how many there are; left out: as many as were given.
     """
 
     part: str
     offset: int
     field: str = ""
     value: bytes = b""
+    size: int = -1
+
+    def __post_init__(self) -> None:
+        if self.size < len(self.value):
+            object.__setattr__(self, "size", len(self.value))
+        object.__setattr__(self, "value", self.value[:MAX_VALUE])
+        _bound(self, "part", "field")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +115,13 @@ class Finding:
     remedy: str = ""
     extracts: tuple[Extract, ...] = ()
 
+    def __post_init__(self) -> None:
+        if not ID.fullmatch(self.id):
+            raise ValueError(f"{self.id[:80]!r}: not an id of a finding")
+        if len(self.extracts) > MAX_EXTRACTS:
+            raise ValueError(f"{self.id}: more than {MAX_EXTRACTS} extracts")
+        _bound(self, "text", "expected", "actual", "remedy")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
@@ -89,13 +131,17 @@ class Section:
         name: short and stable, for programs ("checkpoint", "entries", "node 8f31…").
         title: for people.
         findings: in the order they were tested.
-        facts: what was counted or read, judged by nobody: JSON values.
+        facts: what was counted or read, judged by nobody: JSON values without fractions.
     """
 
     name: str
     title: str
     findings: tuple[Finding, ...] = ()
     facts: Mapping[str, object] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _bound(self, "name", "title")
+        object.__setattr__(self, "facts", _fact(dict(self.facts), MAX_DEPTH))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +162,11 @@ class AuditReport:
     sections: tuple[Section, ...]
     simulated: bool = False
 
+    def __post_init__(self) -> None:
+        _bound(self, "subject")
+        if len(self.sections) > MAX_SECTIONS or len(self.findings) > MAX_FINDINGS:
+            raise ValueError(f"more than {MAX_SECTIONS} sections or {MAX_FINDINGS} findings")
+
     @property
     def findings(self) -> tuple[Finding, ...]:
         """Give the findings of all sections."""
@@ -133,3 +184,34 @@ class AuditReport:
             return Verdict.FAIL
         missing = any(one.required and one.outcome is Outcome.SKIP for one in self.findings)
         return Verdict.INCOMPLETE if missing or not self.findings else Verdict.PASS
+
+
+def cut(text: str) -> str:
+    """Bound a text, and take out what no UTF-8 can spell."""
+    if len(text) > MAX_TEXT:
+        more = f"… ({len(text)} characters in all)"
+        text = text[: MAX_TEXT - len(more)] + more
+    return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def _bound(one: object, *names: str) -> None:
+    for name in names:
+        text = getattr(one, name)
+        if text is not None:
+            object.__setattr__(one, name, cut(text))
+
+
+def _fact(value: object, depth: int) -> object:
+    """Give a fact that JSON can hold and everybody can show."""
+    match value:
+        case None | bool():
+            return value
+        case int() if -MAX_INTEGER <= value <= MAX_INTEGER:
+            return value
+        case str():
+            return cut(value)
+        case list() | tuple() if depth and len(value) <= MAX_FACTS:
+            return [_fact(one, depth - 1) for one in value]
+        case Mapping() if depth and len(value) <= MAX_FACTS:
+            return {cut(str(name)): _fact(one, depth - 1) for name, one in value.items()}
+    raise ValueError(f"a fact of type {type(value).__name__} is none, or too large")

@@ -34,7 +34,14 @@ class Command:
     """The extra whose packages it needs beyond the base install."""
     parts: "Mapping[str, Command]" = field(default_factory=dict)
     """Its own subcommands, each a module below it; empty: it is one command."""
+    whole: bool = False
+    """Whether it is a command also without one of its parts: all of them, by its own module."""
 
+
+AUDITS: Mapping[str, Command] = {}
+"""The parts of `openpcc audit`, each `openpcc.cli.audit.<name>`."""
+
+AUDIT = {"audit": Command(help="check a whole service, and attack it", parts=AUDITS)}
 
 COMMANDS = {
     "chat": Command(help="send a prompt to verified nodes"),
@@ -47,6 +54,11 @@ COMMANDS = {
             "release": Command(help="judge a release by its log entry, and show what it says"),
             "contradiction": Command(help="judge two kept statements that contradict each other"),
         },
+    ),
+    **(
+        {"audit": Command(help="check a whole service, and attack it", parts=AUDITS)}
+        if AUDITS
+        else {}
     ),
     "policy": Command(
         help="show or check whom this client believes",
@@ -117,12 +129,19 @@ def _add_commands(
     chosen, rest = "".join(words[place : place + 1]), words[place + 1 :]
     for name, command in commands.items():
         child = children.add_parser(name, help=command.help, description=_sentence(command.help))
-        if command.parts:
+        if command.parts and not (command.whole and name == chosen and _is_whole(command, rest)):
             _add_commands(child, command.parts, rest if name == chosen else (), under=f"{name}.")
         elif name == chosen:
+            if command.parts:
+                child.epilog = f"Alone, by its name behind this one: {', '.join(command.parts)}."
             module = _load(f"{under}{name}", command)
             module.add_arguments(child)
             child.set_defaults(run=module.run)
+
+
+def _is_whole(command: Command, rest: Sequence[str]) -> bool:
+    """Say whether the command itself was asked for: the name of a part stands directly behind."""
+    return not rest or rest[0] not in command.parts
 
 
 def _load(name: str, command: Command) -> Module:

@@ -15,6 +15,8 @@ from attestation.ear_token import PrivateKey, algorithm_of
 from attestation.errors import PolicyError
 from attestation.result import Report
 from openpcc import __version__
+from openpcc.audit.ear import from_audit
+from openpcc.audit.report import AuditReport
 from openpcc.cli.verify.judged import read
 from openpcc.errors import ConfigurationError
 
@@ -64,6 +66,21 @@ class Signer:
         """Give the token of a report, accepted or not."""
         return ear_token.sign(
             ear_report.from_report(
+                report,
+                developer=DEVELOPER,
+                build=BUILD,
+                nonce=self.nonce,
+                issued=self.now,
+                audience=self.audience,
+                lifetime=LIFETIME,
+            ),
+            self.key,
+        )
+
+    def sign_audit(self, report: AuditReport) -> str:
+        """Give the token of an audit's report, whatever its verdict."""
+        return ear_token.sign(
+            from_audit(
                 report,
                 developer=DEVELOPER,
                 build=BUILD,

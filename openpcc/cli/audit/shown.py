@@ -1,0 +1,76 @@
+"""An audit's report for a terminal: the verdict in words, then what was found.
+
+Pure but for printing; everything from outside is cleaned by `output`.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+
+from openpcc.audit.report import AuditReport, Finding, Outcome, Section, Verdict
+from openpcc.cli import output
+from openpcc.decision import SIMULATED, plural
+
+WORDS = {
+    Verdict.PASS: "every required check passed",
+    Verdict.FAIL: "something does not hold",
+    Verdict.INCOMPLETE: "nothing failed, but not everything could be judged",
+}
+
+MOST_SECTIONS = 12
+"""Sections that are shown in full; of more, only what did not pass. JSON and page have them all."""
+
+
+def verdict(report: AuditReport) -> str:
+    """Write the verdict as one sentence.
+
+    FAIL, SIMULATED: something does not hold
+    """
+    marked = f", {SIMULATED}" if report.simulated else ""
+    return f"{report.verdict}{marked}: {WORDS[report.verdict]}"
+
+
+def show(report: AuditReport) -> None:
+    """Print everything for people."""
+    output.line(verdict(report))
+    output.line(f"  audited  {report.kind} of {report.subject}")
+    output.line(f"  found    {tally(report)}")
+    short = len(report.sections) > MOST_SECTIONS
+    for section in report.sections:
+        _section(section, short=short)
+    for one in report.failed:
+        output.line(f"{one.id}: {one.remedy}" if one.remedy else one.id)
+
+
+def tally(report: AuditReport) -> str:
+    """Count the outcomes: `41 passed, 1 failed, 2 not judged, 3 reported`."""
+    counts = Counter(one.outcome for one in report.findings)
+    words = {
+        Outcome.PASS: "passed",
+        Outcome.FAIL: "failed",
+        Outcome.SKIP: "not judged",
+        Outcome.INFO: "reported",
+    }
+    told = [f"{counts[one]} {word}" for one, word in words.items() if counts[one]]
+    return ", ".join(told) or "nothing"
+
+
+def _section(section: Section, *, short: bool) -> None:
+    rows = [_row(one) for one in section.findings if not short or one.outcome is not Outcome.PASS]
+    if rows or not short:
+        output.line()
+        for fact in _facts(section):
+            output.line(fact)
+        output.table(("CHECK", "RESULT", "WHAT WAS TESTED", "EXPECTED", "FOUND"), rows,
+                     title=section.title)  # fmt: skip
+    if short and rows and (left := len(section.findings) - len(rows)):
+        output.line(f"{plural(left, 'check')} that passed left out; --json lists them")
+
+
+def _facts(section: Section) -> Iterator[str]:
+    for name, value in section.facts.items():
+        if isinstance(value, str | int):
+            yield f"  {name}: {value}"
+
+
+def _row(one: Finding) -> tuple[str, ...]:
+    return (one.id, str(one.outcome), one.text, one.expected or "", one.actual or "")
