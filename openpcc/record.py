@@ -37,7 +37,7 @@ from transparency_log.entry import Service, Status
 from transparency_log.errors import LogError, OneHistoryError
 from transparency_log.log_range import LogRange
 from transparency_log.tile import TILE_WIDTH
-from transparency_log.witness_policy import WitnessedCheckpoint, verify_checkpoint
+from transparency_log.witness_policy import WitnessedCheckpoint, remembered_checkpoint
 
 MAX_SCAN = 8192
 """Entries read in one look; a current hint leaves a few dozen. More is a gateway's obstruction."""
@@ -118,13 +118,17 @@ class RecordReader:
         if not known.checkpoint:
             return
         try:
-            old = verify_checkpoint(known.checkpoint, self._policy.log)
+            old = self._remembered(known)
         except LogError as error:
             raise ConfigurationError(
-                "the state is of another log or other witnesses than the policy's; "
-                "name another state folder for this policy"
+                "the state is of another log than the policy's; name another state folder for it"
             ) from error
         self._one_history(log, old, newest)
+
+    def _remembered(self, known: ClientState) -> WitnessedCheckpoint:
+        return remembered_checkpoint(
+            known.checkpoint, time=known.witnessed, policy=self._policy.log
+        )
 
     def _one_history(
         self, log: LogClient, old: WitnessedCheckpoint, new: WitnessedCheckpoint
@@ -174,7 +178,7 @@ class RecordReader:
 
     def _fits(self, log: LogClient, known: ClientState, newest: WitnessedCheckpoint) -> None:
         """As `_extends`, whichever of the two is larger."""
-        other = verify_checkpoint(known.checkpoint, self._policy.log)
+        other = self._remembered(known)
         if other.checkpoint.size > newest.checkpoint.size:
             self._one_history(log, newest, other)
         else:

@@ -33,7 +33,7 @@ from transparency_log.checkpoint import (
     parse_decimal,
     parse_origin,
 )
-from transparency_log.cosignature import Cosigner, parse_cosignature
+from transparency_log.cosignature import Cosigner
 from transparency_log.errors import (
     InconsistentError,
     MalformedCheckpointError,
@@ -200,11 +200,14 @@ def _cosign(
     opened: Note, checkpoint: Checkpoint, state: WitnessState, signers: Sequence[Cosigner], now: int
 ) -> Decision:
     """Step 7, and the cosignatures."""
-    if now < max(1, state.time - CLOCK_STEP):
-        return _refuse(503, "the clock of this witness is behind its newest cosignature")
-    time = max(now, state.time)
-    if time == state.time and (kept := _kept_lines(opened.text, state, signers)):
-        return Decision(status=200, body=_lines(kept))  # asked twice within a second
+    own = _own_lines(state, signers)
+    newest = state.time if own else 0  # a key that has not signed is bound by nothing
+    if now < max(1, newest - CLOCK_STEP):
+        text = "the clock of this witness is behind its newest cosignature; set it, or rotate keys"
+        return _refuse(503, text)
+    time = max(now, newest)
+    if time == newest and len(own) == len(signers) and _text_of(state) == opened.text:
+        return Decision(status=200, body=_lines(own))  # asked twice within a second
     try:
         lines = [signer.cosign(opened.text, time) for signer in signers]
     except NotSignedError as error:
@@ -217,23 +220,17 @@ def _cosign(
     )
 
 
-def _kept_lines(
-    text: bytes, state: WitnessState, signers: Sequence[Cosigner]
-) -> list[SignatureLine]:
-    """Give the cosignatures of the newest note, if it is of this very text and by all our keys.
-
-    Whoever repeats a log's checkpoint to us costs no write then.
-    """
+def _own_lines(state: WitnessState, signers: Sequence[Cosigner]) -> list[SignatureLine]:
+    """Give the newest cosignatures by the keys of today, in their order."""
     if not state.note:
         return []
-    kept = parse_note(state.note)
-    found = {(line.name, line.key_id): line for line in kept.signatures}
+    found = {(line.name, line.key_id): line for line in parse_note(state.note).signatures}
     keys = [(signer.key.name, signer.key.key_id) for signer in signers]
-    if kept.unverified_text != text or not found.keys() >= set(keys):
-        return []
-    lines = [found[key] for key in keys]
-    times = {parse_cosignature(line.signature).timestamp for line in lines}
-    return lines if times == {state.time} else []
+    return [found[key] for key in keys if key in found]
+
+
+def _text_of(state: WitnessState) -> bytes:
+    return parse_note(state.note).unverified_text
 
 
 def _once(note: Note) -> list[SignatureLine]:

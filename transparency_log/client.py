@@ -10,6 +10,7 @@ from collections.abc import Callable
 from transparency_log.checkpoint import Checkpoint
 from transparency_log.errors import (
     EquivocationError,
+    FetchError,
     InconsistentError,
     MalformedTileError,
     NotFoundError,
@@ -34,6 +35,10 @@ Fetch = Callable[[str, int], bytes]
 """Called with a path and the largest body accepted, gives the body."""
 
 
+MAX_RANGE = 128 * 2**20
+"""Bytes of the entries that are read at once; ours have some kilobytes each, anybody's up to 64."""
+
+
 class LogClient:
     """Reads one log under one policy. Keeps nothing between calls: callers keep checkpoints."""
 
@@ -55,11 +60,17 @@ class LogClient:
         Raises:
             NotIncludedError: what the log served is not what the checkpoint commits to.
             MalformedTileError: it is not even a bundle or tile.
+            FetchError: it is not to be had, or would fill the memory; `follow` reads any length.
         """
         size = witnessed.checkpoint.size
         found: list[bytes] = []
+        held = 0
         for index in range(start // TILE_WIDTH, -(-size // TILE_WIDTH)):
-            found.extend(self.bundle(index, size))
+            bundle = self.bundle(index, size)
+            held += sum(map(len, bundle))
+            if held > MAX_RANGE:
+                raise FetchError(f"the entries from {start} on have more than {MAX_RANGE} bytes")
+            found.extend(bundle)
         entries = found[start % TILE_WIDTH :] if start < size else []
         return verify_range(witnessed, start, entries, self.reader(size))
 

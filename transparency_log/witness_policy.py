@@ -27,7 +27,7 @@ from transparency_log.errors import (
     PolicyError,
     TooFewWitnessesError,
 )
-from transparency_log.note import Note, Verifier, open_note
+from transparency_log.note import Note, Verifier, open_note, parse_note
 from transparency_log.vkey import SignatureType, VerifierKey
 
 MAX_WITNESSES = 32
@@ -157,7 +157,7 @@ def _verifier(
 
 @dataclass(frozen=True, kw_only=True)
 class WitnessedCheckpoint:
-    """A checkpoint that meets a policy; made by `verify_checkpoint` alone.
+    """A checkpoint that meets a policy; made here alone.
 
     Attributes:
         checkpoint: origin, size and root, now believed.
@@ -199,6 +199,27 @@ def verify_checkpoint(note: bytes, policy: LogPolicy) -> WitnessedCheckpoint:
         witnesses=tuple(dict.fromkeys(key.name for key in keys if named(key) in lines)),
         note=note,
     )
+
+
+def remembered_checkpoint(note: bytes, *, time: int, policy: LogPolicy) -> WitnessedCheckpoint:
+    """Take up a checkpoint out of one's own memory, where it was kept after it had been verified.
+
+    It was verified under the policy of its day. Keys that have been replaced since do not make it
+    less true, and to forget it would let the log go back.
+
+    Args:
+        note: as it was kept.
+        time: newest witnessed time ever verified, Unix seconds.
+        policy: of today.
+
+    Raises:
+        MalformedError: not a note, or not a checkpoint.
+        NotSignedError: of another log.
+    """
+    checkpoint = parse_checkpoint(parse_note(note).unverified_text)
+    if checkpoint.origin != policy.origin:
+        raise NotSignedError("origin: the checkpoint is of another log")
+    return WitnessedCheckpoint(checkpoint=checkpoint, time=time, witnesses=(), note=note)
 
 
 def operator_times(note: Note, policy: LogPolicy) -> dict[str, int]:

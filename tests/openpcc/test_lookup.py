@@ -15,9 +15,11 @@ from openpcc.protocol.ohttp import GatewayKey, encode_configs
 from openpcc.state import MAX_SUSPICIONS, Position, Shard, StateFile
 from tests.fakes.memory_service import MemoryCarrier, MemoryService, Node
 from tests.fakes.world import NOW
-from tests.transparency_log.memory_log import service_statement
+from tests.transparency_log.memory_log import key, service_statement
 from transparency_log.contradiction import Weight, judge_checkpoints, judge_entries
+from transparency_log.cosignature import CosignatureSigner
 from transparency_log.entry import sign_entry
+from transparency_log.note import NoteSigner
 from transparency_log.service import ServiceStatement
 
 Listing = list[Node | None]
@@ -267,6 +269,28 @@ def test_two_trees_of_one_size_are_kept_as_proof(look: Looker, service: MemorySe
     judged = judge_checkpoints(before, second, service.config.policy.log)
     assert judged.weight is Weight.PROOF
     assert service.config.policy.log.origin in judged.against
+
+
+def test_a_client_that_slept_through_a_rotation_still_remembers(
+    look: Looker, service: MemoryService
+):
+    look()
+    log = service.world.log
+    log.log = NoteSigner(name=log.log.name, private_key=key(60))
+    log.witnesses = [
+        CosignatureSigner(name=one.name, private_key=key(61 + number))
+        for number, one in enumerate(log.witnesses)
+    ]
+    service.world.beacon = log.note(times=(NOW - 90, NOW - 90))
+    service.nodes = [service.node(7)]
+    service.publish()
+    look.restart()
+    assert look().newest.checkpoint.size == len(log.entries)
+    service.world.log.entries[0] = b"another past"
+    service.submit(b"more")
+    look.restart()
+    assert look.refused().code == "unavailable"
+    assert kept(look)
 
 
 def test_a_state_of_another_log_is_named(look: Looker):

@@ -4,6 +4,7 @@ from tests.transparency_log.memory_log import MemoryLog, status_entry
 from transparency_log.client import LogClient
 from transparency_log.errors import (
     EquivocationError,
+    FetchError,
     LogError,
     MalformedTileError,
     NotFoundError,
@@ -90,3 +91,12 @@ def test_missing_tiles_are_reported_as_such(large: MemoryLog) -> None:
 
     with pytest.raises(NotFoundError):
         LogClient(large.policy, fetch).entries(large.witnessed(), 0)
+
+
+def test_entries_that_would_fill_the_memory_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = MemoryLog(entries=[bytes(1000)] * 600)
+    client = LogClient(log.policy, log.fetch)
+    monkeypatch.setattr("transparency_log.client.MAX_RANGE", 300_000)
+    assert len(client.entries(log.witnessed(), 520).entries) == 80
+    with pytest.raises(FetchError, match="more than"):
+        client.entries(log.witnessed(), 0)

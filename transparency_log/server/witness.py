@@ -131,10 +131,7 @@ class WitnessApp:
         request = read_request(body)
         if isinstance(request, Decision):
             return request
-        decision = self._store.decide(request.origin, lambda state: self._judge(request, state))
-        if decision.conflict is not None:
-            logger.critical("a log has signed two trees of one size; both notes are kept")
-        return decision
+        return self._store.decide(request.origin, lambda state: self._judge(request, state))
 
     def _judge(self, request: Request, state: WitnessState) -> Decision:
         return decide(

@@ -6,6 +6,7 @@ made silently, and must never be restored from a backup.
 """
 
 import hashlib
+import logging
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -15,6 +16,8 @@ from typing import Self
 from transparency_log.add_checkpoint import Decision, WitnessState
 from transparency_log.errors import ConfigurationError
 from transparency_log.server.durable import sync_folder
+
+logger = logging.getLogger(__name__)
 
 VERSION = 1
 """Of the tables, kept as SQLite's `user_version`."""
@@ -126,4 +129,5 @@ class WitnessStore:
     def _keep_conflict(self, origin: str, first: bytes, second: bytes) -> None:
         kept = self.conflicts(origin)
         if (first, second) not in kept and len(kept) < MAX_CONFLICTS:
+            logger.critical("a log has signed two trees of one size; both notes are kept")
             self._database.execute("INSERT INTO conflict VALUES (?, ?, ?)", (origin, first, second))

@@ -277,7 +277,11 @@ def test_kill_in_a_loop_makes_no_witness_cosign_two_stories(tmp_path: Path) -> N
         for _ in range(8):
             server: Server = world.start("witness", "witness-0")
             address[0] = server.url
-            stop.wait(0.05 + secrets.randbelow(300) / 1000)
+            before = sum(len(story.cosigned) for story in stories)
+            while sum(len(story.cosigned) for story in stories) == before:
+                assert any(thread.is_alive() for thread in threads)
+                stop.wait(0.01)
+            stop.wait(secrets.randbelow(50) / 1000)
             acknowledged = max((one.size for story in stories for one in story.cosigned), default=0)
             server.kill()
             with closing(WitnessStore.open(tmp_path / "witness-0.db")) as store:
@@ -290,6 +294,6 @@ def test_kill_in_a_loop_makes_no_witness_cosign_two_stories(tmp_path: Path) -> N
             thread.join()
         world.tear_down()
     cosigned = [one for story in stories for one in story.cosigned]
-    assert len(cosigned) > 10
+    assert len(cosigned) >= 8
     roots: dict[int, bytes] = {}
     assert all(roots.setdefault(one.size, one.root) == one.root for one in cosigned)
