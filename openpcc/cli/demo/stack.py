@@ -23,9 +23,10 @@ from openpcc.cli.demo.keys import ORIGIN, QUORUM, SERVICE, WITNESSES, DemoKeys
 from openpcc.cli.demo.programs import Program, Programs, run
 from openpcc.config import ClientPolicy
 from openpcc.errors import ConfigurationError
+from transparency_log.cli.connection import LogConnection
 from transparency_log.client import LogClient
 from transparency_log.entry import sign_entry
-from transparency_log.errors import FetchError
+from transparency_log.errors import LogError
 from transparency_log.release import (
     Devices,
     Engine,
@@ -258,31 +259,22 @@ class DemoStack:
     def _staple(self, index: int, entry: bytes) -> None:
         """Write the release's proof as the endorsement that the publisher gives to every node."""
         policy = ClientPolicy.load(self._write("policy.toml", self._policy())).log
-        log = LogClient(policy, self._fetch)
-        proof = log.proof(log.checkpoint(), index, entry)
+        with self._log() as connection:
+            log = LogClient(policy, connection.fetch)
+            proof = log.proof(log.checkpoint(), index, entry)
         stapled = {"type": "log-entry", "data": base64.b64encode(proof).decode()}
         self._write("endorsements.json", json.dumps({"endorsements": [stapled]}))
 
-    def _fetch(self, path: str, limit: int) -> bytes:
-        """Read a public file of the log."""
-        response = httpx.get(f"{self.log.listening}/{path}", timeout=10, trust_env=False)
-        if response.status_code != 200 or len(response.content) > limit:
-            raise FetchError(f"{path}: {response.status_code}")
-        return response.content
+    def _log(self) -> LogConnection:
+        return LogConnection(self.log.listening, token=self.keys.token)
 
     def _submit(self, entry: bytes) -> tuple[int, bytes]:
         """Send an entry to the log; it answers once the entry is under a witnessed checkpoint."""
-        response = httpx.post(
-            f"{self.log.listening}/add",
-            content=entry,
-            headers={"authorization": f"Bearer {self.keys.token}"},
-            timeout=30,
-            trust_env=False,
-        )
-        if response.status_code != 200:
-            raise ConfigurationError(f"the log refused an entry: {response.status_code}")
-        answer = response.json()
-        return int(answer["index"]), bytes.fromhex(answer["leaf_hash"])
+        try:
+            with self._log() as connection:
+                return connection.submit(entry)
+        except LogError as error:
+            raise ConfigurationError(f"the log did not take an entry: {error}") from error
 
     def _wait_ready(self) -> None:
         """Wait for every program, the engines last; say now and then what is waited for."""
