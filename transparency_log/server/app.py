@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 import aiohttp
 
 from transparency_log.entry import parse_entry
-from transparency_log.errors import MalformedEntryError
+from transparency_log.errors import MalformedEntryError, StorageError
 from transparency_log.server.asgi import (
     JSON_TYPE,
     DisconnectedError,
@@ -117,7 +117,12 @@ class LogApp:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled():
-            logger.critical("the sequencer failed; the log stops", exc_info=task.exception())
+            error = task.exception()
+            for one in error.exceptions if isinstance(error, BaseExceptionGroup) else (error,):
+                if isinstance(one, StorageError):  # its text is what the operator needs
+                    logger.critical("the log stops: %s", one)
+                else:
+                    logger.critical("the sequencer failed; the log stops", exc_info=one)
             self._failed()
 
     def _not_ready(self) -> str | None:

@@ -1,5 +1,21 @@
 """Configuration of the log: one TOML file, one frozen dataclass.
 
+    origin = "log.example/2026"        [[publishers]]               `publishers`
+    key = "log.key"                    name = "release"
+    quorum = 2                         token = "release.token"
+
+    [store]        `storage_config`    [[witnesses]]                once for each key
+    kind = "directory"                 name = "witness.example"
+    path = "public"                    operator = "Example Ltd"
+                                       vkey = "witness.example+…"
+    [sequence]     `storage_config`    url = "https://witness.example"
+    kind = "sqlite"
+    path = "sequence.db"
+
+Each submission holds its connection until it is acknowledged, and connections get a third of the
+process's descriptors: 3,000 entries a second in batches of 500 ms need a limit of 10,000
+(systemd: `LimitNOFILE=`).
+
 Paths are relative to the file that names them. Unknown and missing keys are errors. Private keys
 and tokens come by path, from files that nobody else can read.
 """
