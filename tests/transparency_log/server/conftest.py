@@ -6,13 +6,20 @@ from pathlib import Path
 import pytest
 
 from tests.transparency_log.server.logs import postgres_config
-from tests.transparency_log.server.postgres_server import PostgresServer, running_postgres
+from tests.transparency_log.server.postgres_server import (
+    PostgresServer,
+    program,
+    running_postgres,
+)
 from tests.transparency_log.server.processes import World, running_world
 from transparency_log.server.storage_config import SequenceConfig, SqliteConfig
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server of the tests' own."""
+    if program("initdb") is None:
+        pytest.skip("PostgreSQL is absent: install the package postgresql")
     with running_postgres() as server:
         yield server
 
