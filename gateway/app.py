@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from gateway import asgi
 from gateway.asgi import Receive, Scope, Send
+from gateway.challenges import Challenger
 from gateway.decapsulation import (
     KEY_PROBLEM,
     PROBLEM,
@@ -74,6 +75,7 @@ class Gateway:
     replay: ReplayStore
     replica: Replica
     forwarder: Forwarder
+    challenger: Challenger
     mirror: Mirror
     origins: Origins
     buffered: Buffered
@@ -149,6 +151,10 @@ class Gateway:
             route.name = "sealed"
             _require(request, "POST")
             return await self._sealed(request, reply)
+        if request.path == "/challenge":
+            route.name = "challenge"
+            _require(request, "POST")
+            return await self._challenge(request, reply, held)
         if request.path == "/service":
             route.name = "service"
             _require(request, "GET")
@@ -171,6 +177,18 @@ class Gateway:
             async for part in node.parts():
                 await reply.content(part)
         await reply.end()
+
+    async def _challenge(self, request: bhttp.Request, reply: Reply, held: "Held") -> None:
+        """Ask the node that has the key for evidence over an auditor's nonce."""
+        if bhttp.get(request.headers, "content-type") != messages.OCTETS:
+            raise RefusedError("unsupported")
+        challenge = messages.Challenge.parse(request.content)
+        url = next(iter(self.replica.routes.candidates([challenge.key_id])), None)
+        if url is None:
+            raise RefusedError("unknown-key")
+        bundle = await self.challenger.ask(url, challenge)
+        held.take(len(bundle))  # for as long as the auditor takes to read it
+        await reply.whole(200, messages.EVIDENCE, bundle)
 
     def _admit(self, body: bytes) -> Header:
         """Check what a node checks first, all but that one key is its own.

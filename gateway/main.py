@@ -15,6 +15,7 @@ from pathlib import Path
 from gateway import chain, keys
 from gateway.app import Buffered, Gateway
 from gateway.asgi import Receive, Scope, Send
+from gateway.challenges import Allowances, Challenger
 from gateway.config import GatewayConfig, PublisherConfig, load
 from gateway.errors import ConfigurationError
 from gateway.forwarding import Forwarder
@@ -66,6 +67,7 @@ class GatewayProgram:
             replay=replay,
             replica=self._replica,
             forwarder=Forwarder(self._outbound, Loads(time.monotonic), self.telemetry),
+            challenger=Challenger(self._outbound, Allowances(time.monotonic)),
             mirror=Mirror(self._outbound, max_cached=config.max_cached, clock=time.monotonic),
             origins=Origins(publisher=config.publisher, log=config.log),
             buffered=Buffered(config.max_buffered),

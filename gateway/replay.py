@@ -2,9 +2,10 @@
 
 A relay can send a request twice. Requests carry no date, so the natural rule would be to remember
 every `enc` for the life of its key; at 2^20 entries a busy gateway would then stop within minutes.
-What has to be refused is narrower: a second *effect*. The one request with an effect is `/sealed`,
-and its header expires at most 300 s after the gateway first accepts it (`check_header`, which
-runs after this store). So an entry is kept for at least `WINDOW` = 300 s from its first sight:
+What has to be refused is narrower: a second *effect*. The one request with an effect is `/sealed`
+(a `/challenge` costs a node work, within an allowance that all share), and its header expires at
+most 300 s after the gateway first accepts it (`check_header`, which runs after this store). So an
+entry is kept for at least `WINDOW` = 300 s from its first sight:
 
 - a replay inside the window is `replayed`;
 - a replay of a sealed request after it is `expired`, whatever this store remembers;

@@ -13,7 +13,10 @@ from typing import TypedDict, Unpack
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
-ROUTES = ("exchange", "keys", "sealed", "service", "directory", "bundle", "log", "publication")
+ROUTES = (
+    "exchange", "keys", "sealed", "challenge", "service", "directory", "bundle", "log",
+    "publication",
+)  # fmt: skip
 """Resources, by name; `other` is everything else."""
 
 OUTCOMES = ("taken", "refused", "busy", "unknown-key", "no-connection", "lost")

@@ -4,7 +4,7 @@
     GET  /evidence       the newest bundle
     PUT  /beacon         a cosigned checkpoint, for the next epoch
     PUT  /endorsements   what to staple to bundles from now on
-    POST /challenge      a bundle over an auditor's 32 bytes
+    POST /challenge      a bundle over an auditor's nonce
 
 Everything here comes from the host or through it, so nothing is trusted: a false beacon or
 endorsement makes evidence that clients refuse, no more. The order of a sealed request's checks is
@@ -29,9 +29,6 @@ from node_image.agent.reply import BrokenOffError
 from node_image.agent.telemetry import Outcome, Telemetry
 from openpcc.protocol import messages
 from openpcc.protocol.errors import BusyError, MalformedError, ProtocolError
-
-CHALLENGE_SIZE = 32
-"""Bytes an auditor sends."""
 
 Handler = Callable[[Scope, Receive, Send], Awaitable[None]]
 
@@ -157,7 +154,6 @@ class Node:
         await asgi.done(send)
 
     async def _challenge(self, scope: Scope, receive: Receive, send: Send) -> None:
-        challenge = await asgi.read_body(scope, receive, limit=CHALLENGE_SIZE)
-        if len(challenge) != CHALLENGE_SIZE:
-            raise MalformedError(f"a challenge has {CHALLENGE_SIZE} bytes")
-        await asgi.respond(send, 200, messages.EVIDENCE, await self._identity.challenge(challenge))
+        body = await asgi.read_body(scope, receive, limit=messages.CHALLENGE_SIZE)
+        bundle = await self._identity.challenge(messages.Challenge.parse(body))
+        await asgi.respond(send, 200, messages.EVIDENCE, bundle)

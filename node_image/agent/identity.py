@@ -30,7 +30,8 @@ from node_image.agent.evidence import (
 from node_image.agent.receipts import Service
 from node_image.agent.replay import ReplaySet
 from node_image.agent.telemetry import Telemetry, log
-from openpcc.protocol.errors import BusyError
+from openpcc.protocol.errors import BusyError, UnknownKeyError
+from openpcc.protocol.messages import Challenge
 from openpcc.protocol.sealing import NodePrivateKey
 
 BEACON_AGE = 540
@@ -41,7 +42,8 @@ MAX_LIVE = 4
 """Epochs live at a time: a host that keeps turning the wall clock cannot make more."""
 
 CHALLENGE_PAUSE = 2.0
-"""Seconds between two challenges: a quote occupies the secure processor."""
+"""Seconds between the end of a challenge and the next: a quote occupies the secure processor, and
+the devices' reports the devices."""
 
 CLOCK_SLACK = 300
 """Seconds the wall clock may leave an epoch's course before another epoch replaces it."""
@@ -141,20 +143,23 @@ class Identity:
         """
         return self._newest().bundle.encode(self._stapled)
 
-    async def challenge(self, challenge: bytes) -> bytes:
-        """Quote the newest epoch's keys once more, over an auditor's challenge.
+    async def challenge(self, challenge: Challenge) -> bytes:
+        """Quote the keys of a live epoch once more, over an auditor's nonce.
 
         Raises:
             NotReadyError: no epoch is live.
-            BusyError: the last challenge was less than `CHALLENGE_PAUSE` ago.
+            UnknownKeyError: none that is live has the key.
+            BusyError: another is under way, or ended less than `CHALLENGE_PAUSE` ago.
             EvidenceError: the platform gave no quote.
         """
-        terms = self._newest().terms
-        now = self._clock.monotonic()
-        if now - self._challenged < CHALLENGE_PAUSE:
-            raise BusyError("one challenge every two seconds")
-        self._challenged = now
-        bundle = await asyncio.to_thread(self._evidence.collect, terms, challenge)
+        terms = self._terms(challenge.key_id)
+        if self._clock.monotonic() - self._challenged < CHALLENGE_PAUSE:
+            raise BusyError("one challenge at a time, and a pause of two seconds behind it")
+        self._challenged = float("inf")
+        try:
+            bundle = await asyncio.to_thread(self._evidence.collect, terms, challenge.nonce)
+        finally:
+            self._challenged = self._clock.monotonic()
         return bundle.encode(self._stapled)
 
     async def put_beacon(self, checkpoint: bytes) -> None:
@@ -227,6 +232,14 @@ class Identity:
             await asyncio.to_thread(self._evidence.stop_devices)
         except EvidenceError as error:
             log("devices not stopped", reason=str(error))
+
+    def _terms(self, key_id: bytes) -> EpochTerms:
+        """Give the terms of the live epoch that has a key."""
+        self._newest()
+        for quoted in self._live:
+            if quoted.epoch.find([key_id]) is not None:
+                return quoted.terms
+        raise UnknownKeyError("no live epoch has this key")
 
     def _newest(self) -> _Quoted:
         self.erase_due()

@@ -8,6 +8,8 @@ import json
 import re
 from dataclasses import dataclass
 
+from openpcc.protocol.errors import MalformedError
+
 SEALED_REQUEST = "application/vnd.openpcc.sealed-req"
 SEALED_RESPONSE = "application/vnd.openpcc.sealed-res"
 EVIDENCE = "application/vnd.openpcc.evidence+json"
@@ -37,6 +39,12 @@ WINDOW = 600
 
 MAX_ERROR = 4096
 """Bytes of an error document; more is not read."""
+
+NONCE_SIZE = 32
+"""Bytes of an auditor's nonce."""
+
+CHALLENGE_SIZE = NONCE_SIZE + 32
+"""Bytes of a challenge: the nonce, and the id of the node key that it is about."""
 
 ALLOWED_PATHS = frozenset(
     {
@@ -96,6 +104,29 @@ class DirectoryLeaf:
     def leaf_hash(self) -> bytes:
         """Hash the leaf as the directory's Merkle tree does (RFC 6962)."""
         return hashlib.sha256(b"\x00" + self.encode()).digest()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Challenge:
+    """What an auditor asks of a node: its evidence over this nonce, for the epoch of this key."""
+
+    nonce: bytes
+    key_id: bytes
+
+    def encode(self) -> bytes:
+        """Write the challenge: nonce(32), key id(32)."""
+        return self.nonce + self.key_id
+
+    @classmethod
+    def parse(cls, data: bytes) -> "Challenge":
+        """Read a challenge.
+
+        Raises:
+            MalformedError: it has another length.
+        """
+        if len(data) != CHALLENGE_SIZE:
+            raise MalformedError(f"a challenge has {CHALLENGE_SIZE} bytes")
+        return cls(nonce=data[:NONCE_SIZE], key_id=data[NONCE_SIZE:])
 
 
 def encode_error(code: str, message: str) -> bytes:

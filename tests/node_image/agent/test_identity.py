@@ -50,7 +50,7 @@ def test_has_no_evidence_before_the_first_beacon(loop, machine, fake_engine):
         answer = await stage.call("GET", "/evidence")
         assert (answer.status, answer.code) == (503, "not-ready")
         assert stage.node.waiting() == "a beacon"
-        assert (await stage.call("POST", "/challenge", bytes(32))).code == "not-ready"
+        assert (await stage.call("POST", "/challenge", bytes(64))).code == "not-ready"
 
     loop.run(body())
 
@@ -242,9 +242,18 @@ def test_a_host_that_keeps_turning_the_clock_gets_few_epochs(on_stage):
     on_stage(body)
 
 
+async def challenge(stage: Stage, key_id: bytes, nonce: bytes = b"c" * 32):
+    asked = messages.Challenge(nonce=nonce, key_id=key_id).encode()
+    return await stage.call("POST", "/challenge", asked)
+
+
+async def key_ids(stage: Stage) -> list[bytes]:
+    return [key.id for key in await stage.keys()]
+
+
 def test_quotes_the_same_keys_over_a_challenge(on_stage):
     async def body(stage):
-        answer = await stage.call("POST", "/challenge", b"c" * 32)
+        answer = await challenge(stage, (await key_ids(stage))[1])
         assert answer.status == 200
         found = EvidenceBundle.parse(answer.body)
         assert found.keys == (await stage.bundle()).keys
@@ -254,15 +263,52 @@ def test_quotes_the_same_keys_over_a_challenge(on_stage):
     on_stage(body)
 
 
+def test_a_challenge_is_about_the_epoch_whose_key_it_names(on_stage):
+    async def body(stage):
+        older, [named, _] = await stage.bundle(), await key_ids(stage)
+        stage.clock.turn_wall(1000)
+        await renew(stage)
+        assert (await stage.bundle()).keys != older.keys
+        answer = await challenge(stage, named)
+        assert EvidenceBundle.parse(answer.body).keys == older.keys
+
+    on_stage(body)
+
+
+def test_a_challenge_about_a_key_that_is_not_live_is_refused(on_stage):
+    async def body(stage):
+        answer = await challenge(stage, bytes(32))
+        assert (answer.status, answer.code) == (422, "unknown-key")
+        [named, _] = await key_ids(stage)
+        assert (await challenge(stage, named)).status == 200  # a refusal costs nobody a turn
+
+    on_stage(body)
+
+
 def test_one_challenge_every_two_seconds(on_stage):
     async def body(stage):
-        assert (await stage.call("POST", "/challenge", bytes(31))).code == "malformed"
-        assert (await stage.call("POST", "/challenge", bytes(33))).code == "too-large"
-        assert (await stage.call("POST", "/challenge", bytes(32))).status == 200
+        [named, _] = await key_ids(stage)
+        assert (await stage.call("POST", "/challenge", bytes(63))).code == "malformed"
+        assert (await stage.call("POST", "/challenge", bytes(65))).code == "too-large"
+        assert (await challenge(stage, named)).status == 200
         stage.clock.advance(1.9)
-        assert (await stage.call("POST", "/challenge", bytes(32))).code == "busy"
+        assert (await challenge(stage, named)).code == "busy"
         stage.clock.advance(0.2)
-        assert (await stage.call("POST", "/challenge", bytes(32))).status == 200
+        assert (await challenge(stage, named)).status == 200
+
+    on_stage(body)
+
+
+def test_challenges_are_answered_one_after_the_other(on_stage):
+    async def body(stage):
+        [named, _] = await key_ids(stage)
+        first = asyncio.create_task(challenge(stage, named))
+        await asyncio.sleep(0)
+        while stage.identity._challenged != float("inf"):  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        stage.clock.advance(100.0)  # however long the machine takes
+        assert (await challenge(stage, named)).code == "busy"
+        assert (await first).status == 200
 
     on_stage(body)
 
