@@ -6,6 +6,7 @@ pytest tests/fuzz                                 the same functions, fixed inpu
 
 from tests.fuzz import (
     documents,
+    entries,
     event_logs,
     forms,
     log,
@@ -20,5 +21,17 @@ from tests.fuzz.target import TARGETS, Target
 
 __all__ = ["MODULES", "TARGETS", "Target"]
 
-MODULES = (forms, documents, event_logs, simulated, sev_snp, tdx, nvidia, tpm, provenance, log)
+MODULES = (
+    forms,
+    documents,
+    event_logs,
+    simulated,
+    sev_snp,
+    tdx,
+    nvidia,
+    tpm,
+    provenance,
+    log,
+    entries,
+)
 """Where the targets are; one module for each platform."""

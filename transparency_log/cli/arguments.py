@@ -2,6 +2,7 @@
 
 import argparse
 import re
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -47,6 +48,28 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     add("--log", metavar="URL", help="where to read the log (default: --to)")
     add("--state", type=Path, metavar="FILE",
         help="what was seen of the log (default: beside the policy, with .seen)")  # fmt: skip
+
+
+def refuse_overwriting(args: argparse.Namespace, names: Sequence[str]) -> None:
+    """Check that what is written is none of the files that are read, least of all a key.
+
+    Args:
+        args: of the command.
+        names: the arguments that name files to write.
+
+    Raises:
+        ConfigurationError: one of them is.
+    """
+    keys: list[Path] = getattr(args, "keys", [])
+    read = [*keys, *(path.with_name(f"{path.name}.signed") for path in keys), args.policy]
+    read += [getattr(args, name, None) for name in ("token_file", "floors", "state")]
+    taken = {path.resolve() for path in read if path is not None}
+    for path in (getattr(args, name) for name in names):
+        if path is None:
+            continue
+        if path.resolve() in taken:
+            raise ConfigurationError(f"{path}: would be overwritten; name another file")
+        taken.add(path.resolve())
 
 
 def reading(args: argparse.Namespace) -> LogConnection:

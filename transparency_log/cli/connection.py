@@ -23,6 +23,9 @@ TIMEOUT = httpx.Timeout(60.0, connect=10.0)
 MAX_ANSWER = 4096
 """Bytes of an answer to a submission."""
 
+WHOLE = 120.0
+"""Seconds for a whole answer, however steadily it drips."""
+
 PATIENCE = 90.0
 """Seconds in which a submission that was not acknowledged is repeated; repeating it is safe."""
 
@@ -80,14 +83,9 @@ class LogConnection:
         """
         give_up = time.monotonic() + PATIENCE
         while True:
-            try:
-                status, body = self._ask("POST", "add", limit=MAX_ANSWER, content=entry)
-            except FetchError:
-                if time.monotonic() + PAUSE > give_up:
-                    raise
-                status, body = 503, b""
+            status, body = self._ask("POST", "add", limit=MAX_ANSWER, content=entry)
             if status == 200:
-                return _acknowledged(body)
+                return parse_acknowledgement(body)
             if status in REFUSALS:
                 raise ConfigurationError(f"{REFUSALS[status]} ({status})")
             if status != 503 or time.monotonic() + PAUSE > give_up:
@@ -100,7 +98,7 @@ class LogConnection:
         headers = {"accept-encoding": "identity"}
         if content is not None and self._token is not None:
             headers["authorization"] = f"Bearer {self._token}"
-        body = bytearray()
+        body, end = bytearray(), time.monotonic() + WHOLE
         try:
             with self._http.stream(
                 method, f"{self._url}/{path}", content=content, headers=headers
@@ -109,12 +107,19 @@ class LogConnection:
                     body += chunk
                     if len(body) > limit:
                         raise FetchError(f"{path}: the log answers more than {limit} bytes")
+                    if time.monotonic() > end:
+                        raise FetchError(f"{path}: the log takes more than {WHOLE:.0f} s to answer")
                 return answer.status_code, bytes(body)
         except httpx.HTTPError as error:
             raise FetchError(f"{self._url}: {type(error).__name__}; is the log up?") from error
 
 
-def _acknowledged(body: bytes) -> tuple[int, bytes]:
+def parse_acknowledgement(body: bytes) -> tuple[int, bytes]:
+    """Read what a log answers to an entry that it has taken: index and leaf hash.
+
+    Raises:
+        MalformedError: another spelling.
+    """
     try:
         members = parse_object(body, limit=MAX_ANSWER, name="answer")
         found = members.integer("index"), members.hex("leaf_hash", size=32)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from transparency_log.cli import files
 from transparency_log.cli.policy_file import EntryPolicy
+from transparency_log.entry import Release
 from transparency_log.errors import ConfigurationError, InconsistentError
 from transparency_log.follow import Frontier
 from transparency_log.note import MAX_NOTE
@@ -28,8 +29,9 @@ from transparency_log.tile import MAX_ENTRY
 MAX_MEMORY = 16 * 2**20
 """Bytes of the file: some ten thousand releases."""
 
-MAX_KNOWN = 2**16
-"""Releases that are kept."""
+MAX_KNOWN = 2**14
+"""Releases that are kept, the newest: whoever may submit could log one release in many envelopes.
+One that is not kept is named by its proof file."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +42,13 @@ class KnownRelease:
     name: str
     version: str
     expires: int
+
+
+def known_release(index: int, release: Release) -> KnownRelease:
+    """Keep of a verified release what a list of releases needs."""
+    return KnownRelease(
+        index=index, name=release.name, version=release.version, expires=release.expires
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +143,7 @@ class MemoryFile:
                         "version": one.version,
                         "expires": one.expires,
                     }
-                    for leaf, one in memory.releases.items()
+                    for leaf, one in [*memory.releases.items()][-MAX_KNOWN:]
                 ],
             }
         )

@@ -1,6 +1,6 @@
 """The next status of a log: the newest one, with what was asked to be changed. Pure."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from transparency_log.cli.memory import KnownRelease, Memory
@@ -87,6 +87,22 @@ def require_next(status: StatusStatement, digest: bytes, newest: Status | None) 
         )
     if status.previous != newest.leaf_hash:
         raise RefusedError(f"status {status.sequence} was not made from the newest one of the log")
+
+
+def differences(newest: StatusStatement, status: StatusStatement) -> Iterator[str]:
+    """Say what a status changes: whoever signs it has to see that at once."""
+    before, after = set(newest.releases), set(status.releases)
+    yield f"compared with number {newest.sequence}, the newest in the log:"
+    for leaf in status.releases:
+        if leaf not in before:
+            yield f"  accepts {leaf.hex()}"
+    for leaf in newest.releases:
+        if leaf not in after:
+            yield f"  revokes {leaf.hex()}"
+    if newest.floors != status.floors:
+        yield "  has other floors"
+    if before == after and newest.floors == status.floors:
+        yield "  says the same"
 
 
 def _require_order(newest: Status | None, changes: Changes, now: int) -> None:

@@ -5,19 +5,15 @@ least of all where somebody reads what they are about to sign.
 """
 
 import json
-import re
 import sys
 from collections.abc import Iterable
 
-_CONTROL = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
-)
-"""C0, DEL, C1, what reorders text, breaks lines or shows nothing, and halves of pairs."""
-
 
 def clean(text: str) -> str:
-    """Write every character that a terminal would obey or hide as its number."""
-    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    """Write every character that is not printed, but obeyed or hidden, as its number."""
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
+    )
 
 
 def note(text: str) -> None:

@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, *, now: int) -> int:
     """Do it; gives the exit code."""
+    arguments.refuse_overwriting(args, ["entry", "out"])
     policy = load_policy(args.policy)
     entry = files.read(args.entry, MAX_ENTRY)
     with arguments.reading(args) as connection:

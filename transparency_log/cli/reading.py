@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from transparency_log.checkpoint import parse_checkpoint
-from transparency_log.cli.memory import KnownRelease, KnownStatus, Memory, MemoryFile
+from transparency_log.cli.memory import KnownStatus, Memory, MemoryFile, known_release
 from transparency_log.cli.outcome import RefusedError
 from transparency_log.cli.policy_file import EntryPolicy
 from transparency_log.client import Fetch, LogClient
@@ -106,9 +106,7 @@ class _Reader:
 
     def _take_release(self, index: int, entry: bytes, leaf: bytes) -> None:
         release = verify_release(entry, self._release_signers)
-        self.releases[leaf] = KnownRelease(
-            index=index, name=release.name, version=release.version, expires=release.expires
-        )
+        self.releases[leaf] = known_release(index, release)
 
     def _take_status(self, index: int, entry: bytes) -> None:
         status = verify_status(entry, self._status_signers)

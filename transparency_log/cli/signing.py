@@ -99,9 +99,10 @@ def refuse_wrong_usage(args: argparse.Namespace, *, fresh: bool) -> None:
         raise ConfigurationError("name the file for the entry with --out FILE")
     if fresh and args.out.exists():
         raise ConfigurationError(f"{args.out}: is there already; name a new file with --out")
+    arguments.refuse_overwriting(args, ["out", "proof"])
     if args.proof is not None and args.to is None:
         raise ConfigurationError("--proof needs the log that is to prove it; name it with --to")
-    if args.keys and not args.yes and not sys.stdin.isatty():
+    if args.keys and not args.yes and (sys.stdin is None or not sys.stdin.isatty()):
         raise ConfigurationError("nobody is there to be asked; say --yes to sign without")
 
 

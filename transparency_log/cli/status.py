@@ -6,19 +6,19 @@ anew. An entry file that others have begun is held against the log, where one is
 
 import argparse
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from transparency_log.cli import arguments, files, output, signing, words
 from transparency_log.cli.manifest import MAX_MANIFEST, named, parse_toml
-from transparency_log.cli.memory import MemoryFile
-from transparency_log.cli.next_status import Changes, next_status, require_next
+from transparency_log.cli.memory import KnownRelease, MemoryFile, known_release
+from transparency_log.cli.next_status import Changes, differences, next_status, require_next
 from transparency_log.cli.outcome import DONE
 from transparency_log.cli.policy_file import EntryPolicy, load_policy
 from transparency_log.cli.reading import LogNow, read_log
 from transparency_log.draft import Draft, new_draft
 from transparency_log.entry import verify_release
 from transparency_log.errors import ConfigurationError, MalformedProofError
-from transparency_log.merkle import leaf_hash
 from transparency_log.payload import EntryKind
 from transparency_log.proof import MAX_FILE, parse_proof, verify_proof
 from transparency_log.status import Floors, StatusStatement, parse_floors
@@ -72,17 +72,23 @@ def run(args: argparse.Namespace, *, now: int) -> int:
 def make(args: argparse.Namespace, policy: EntryPolicy, *, now: int) -> int:
     """Make the next status, sign it and log it; gives the exit code."""
     signing.refuse_wrong_usage(args, fresh=True)
+    proved = dict(_proved(Path(text), policy) for text in args.accept if not LEAF.fullmatch(text))
     changes = Changes(
-        accept=[_accepted(text, policy) for text in args.accept],
+        accept=[
+            *proved,
+            *(_leaf(text, "--accept") for text in args.accept if LEAF.fullmatch(text)),
+        ],
         revoke=[_leaf(text, "--revoke") for text in args.revoke],
         floors=None if args.floors is None else _floors(args.floors),
         first=args.first,
         abandoned=args.abandon,
     )
     log = _read(args, policy, arguments.memory_of(args, policy), now=now)
-    made = next_status(log.status, changes, log.memory, log=policy.log.origin, now=now)
+    memory = replace(log.memory, releases={**log.memory.releases, **proved})
+    made = next_status(log.status, changes, memory, log=policy.log.origin, now=now)
     output.notes(made.remarks)
     draft = new_draft(made.statement)
+    log = replace(log, memory=memory)
     return _sign(draft, args, policy, log, fresh=True, now=now)
 
 
@@ -108,6 +114,8 @@ def _sign(
     fresh: bool,
     now: int,
 ) -> int:
+    if log is not None and log.status is not None and isinstance(draft.statement, StatusStatement):
+        output.notes(differences(log.status, draft.statement))
     task = signing.Task(
         draft=draft,
         signers=policy.signers[EntryKind.STATUS],
@@ -150,16 +158,15 @@ def _read(args: argparse.Namespace, policy: EntryPolicy, memory: MemoryFile, *, 
         return read_log(connection.fetch, policy, memory, now=now)
 
 
-def _accepted(text: str, policy: EntryPolicy) -> bytes:
-    """Give the leaf hash of a release: itself, or what a proof file proves."""
-    if LEAF.fullmatch(text):
-        return bytes.fromhex(text)
-    proof = files.read(Path(text), MAX_FILE)
+def _proved(path: Path, policy: EntryPolicy) -> tuple[bytes, KnownRelease]:
+    """Give leaf hash and release of a proof file."""
+    proof = files.read(path, MAX_FILE)
     entry = parse_proof(proof).extra
     if entry is None:
-        raise MalformedProofError(f"{text}: the proof does not carry its entry")
-    verify_release(entry, policy.signers[EntryKind.RELEASE])
-    return verify_proof(proof, leaf_hash(entry), policy.log).leaf_hash
+        raise MalformedProofError(f"{path}: the proof does not carry its entry")
+    release = verify_release(entry, policy.signers[EntryKind.RELEASE])
+    logged = verify_proof(proof, release.leaf_hash, policy.log)
+    return release.leaf_hash, known_release(logged.index, release)
 
 
 def _leaf(text: str, option: str) -> bytes:

@@ -82,7 +82,7 @@ def test_control_characters_of_an_entry_are_not_obeyed(desk: Desk):
     text = MANIFEST.replace('"0.1.0"', '"0.1.0\\u001b[2K\\u202e\\r"', 1)
     desk.run("publish", write_manifest(desk.folder, text), "--out", entry)
     assert "\x1b" not in desk.told
-    assert "\\u001b[2K\\u202e\\u000d" in desk.told
+    assert "\\x1b[2K\\u202e\\r" in desk.told
 
 
 def test_nobody_to_ask_is_a_usage_error(desk: Desk):
@@ -271,3 +271,20 @@ def test_a_proof_is_made_later(desk: Desk):
     absent = desk.folder / "absent.json"
     absent.write_bytes(sign_entry(release_statement(), [desk.served.log.release]))
     assert desk.run("proof", absent, *log, "--out", again) == 1
+
+
+@pytest.mark.parametrize("option", ["--out", "--proof"])
+@pytest.mark.parametrize("name", ["release-0/key", "release-0/key.signed", "policy.toml", "token"])
+def test_nothing_that_is_read_is_overwritten(desk: Desk, option: str, name: str):
+    entry = begun(desk)
+    before = {path: path.read_bytes() for path in desk.folder.rglob("*") if path.is_file()}
+    keys = ("--key", desk.key("release", 0), "--yes")
+    assert desk.run("publish", entry, *keys, *desk.sending, option, desk.folder / name) == 2
+    assert {path: path.read_bytes() for path in desk.folder.rglob("*") if path.is_file()} == before
+
+
+def test_an_answer_that_drips_is_left(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    desk.publish()
+    monkeypatch.setattr("transparency_log.cli.connection.WHOLE", -1)
+    log = ("--log", desk.served.url)
+    assert desk.run("proof", desk.folder / "entry-0.json", *log, "--out", desk.folder / "p") == 3

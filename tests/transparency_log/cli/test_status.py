@@ -170,6 +170,31 @@ def test_a_begun_status_must_follow_the_newest(desk: Desk):
     assert "not made from the newest" in desk.told
 
 
+def test_what_a_status_changes_is_shown_to_each_signer(desk: Desk):
+    keep, revoke = desk.publish(), desk.publish(**{'"0.1.0"\nimage': '"0.2.0"\nimage'})
+    desk.status("--first", "--accept", revoke)
+    log = ("--log", desk.served.url)
+    out = desk.folder / "next.json"
+    floors = desk.folder / "floors.toml"
+    floors.write_text("tcb_evaluation = 1\n[crl]\n[minimum_tcb]\n")
+    words = ("--accept", keep, "--revoke", revoke, "--floors", floors)
+    assert desk.run("status", *words, *log, "--out", out) == 1
+    assert desk.run("status", out, "--key", desk.key("status", 2), "--yes", *log) == 1
+    for word in (f"accepts {keep}", f"revokes {revoke}", "other floors"):
+        assert word in desk.told
+
+
+def test_a_release_that_is_not_kept_is_accepted_by_its_proof(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("transparency_log.cli.memory.MAX_KNOWN", 1)
+    first, _ = desk.publish(), desk.publish(**{'"0.1.0"\nimage': '"0.2.0"\nimage'})
+    assert desk.run("status", "--log", desk.served.url) == 0
+    desk.status("--first", "--accept", first, code=1)
+    desk.status("--first", "--accept", desk.folder / "entry-0.proof")
+    assert [one.hex() for one in newest(desk).releases] == [first]
+
+
 # What a log could show to somebody who is about to sign.
 
 
