@@ -6,7 +6,7 @@ without either that is out of scope, and the report says so. Exit codes: `openpc
 """
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from attestation.result import OUTSIDE, Check, Outcome, Report, Scope
@@ -71,10 +71,9 @@ def run(args: argparse.Namespace) -> int:
         provenances=[read(path, MAX_PROVENANCE) for path in args.provenance],
     )
     if args.json:
-        says = None if release is None else release.predicate()
-        output.document(report.to_json() | {"says": says})
+        output.document(report.to_json() | _more(args, release, status))
     else:
-        _show(report, release, where)
+        _show(report, release, {"status": _status_words(args, status, now=now), "policy": where})
     return REFUSED if report.failed else PASSED
 
 
@@ -120,9 +119,31 @@ def _status(path: Path, policy: ClientPolicy) -> Status:
         ) from error
 
 
-def _show(report: Report, release: Release | None, where: str) -> None:
+def _more(
+    args: argparse.Namespace, release: Release | None, status: Status | None
+) -> dict[str, object]:
+    """Give what the document has beside a report: what the release says, and which status."""
+    asked = None
+    if status is not None:
+        asked = {
+            "sequence": status.sequence,
+            "issued": status.issued,
+            "newest": args.log is not None,
+        }
+    return {"says": None if release is None else release.predicate(), "status": asked}
+
+
+def _status_words(args: argparse.Namespace, status: Status | None, *, now: int) -> str:
+    """Say which status was asked; a file cannot show that it is the newest."""
+    if status is None:
+        return "none was given: whether the release is still listed was not judged"
+    which = "the newest in the log" if args.log is not None else "as given; --log reads the newest"
+    return f"number {status.sequence}, issued {words.when(status.issued, now)}; {which}"
+
+
+def _show(report: Report, release: Release | None, more: Mapping[str, str]) -> None:
     output.line(verdict(report))
-    for name, value in _facts(report, where):
+    for name, value in (*_facts(report), *more.items()):
         output.line(f"  {name:<10}{value}")
     if release is not None:
         output.line()
@@ -132,7 +153,7 @@ def _show(report: Report, release: Release | None, where: str) -> None:
     show_report(report, title="Checks", checks=[*_shown(report)])
 
 
-def _facts(report: Report, where: str) -> Iterator[tuple[str, str]]:
+def _facts(report: Report) -> Iterator[tuple[str, str]]:
     if report.failed:
         more = len(report.failed) - 1
         yield "because", report.failed[0].refusal + (f"; and {more} more" if more else "")
@@ -141,7 +162,6 @@ def _facts(report: Report, where: str) -> Iterator[tuple[str, str]]:
     if report.expires is not None:
         left = duration(report.expires - report.at)
         yield "expires", f"{time(report.expires)}, {left} after that"
-    yield "policy", where
 
 
 def _shown(report: Report) -> Iterator[Check]:

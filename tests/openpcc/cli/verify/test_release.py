@@ -44,6 +44,7 @@ def test_files_are_enough(words: list[str], tmp_path: Path, capsys: pytest.Captu
     for word in ("openpcc-node 0.1.0", "on simulated", "expires", "7.status", "--max-model-len"):
         assert word in said
     assert "2.signature" not in said
+    assert "as given; --log reads the newest" in said
 
 
 def test_json_is_the_report_and_what_it_says(
@@ -53,13 +54,16 @@ def test_json_is_the_report_and_what_it_says(
     said = json.loads(capsys.readouterr().out)
     assert (said["scope"], said["verdict"]) == ("release", "accepted")
     assert said["says"]["version"] == "0.1.0"
+    assert said["status"] is None
     assert said["release"] == announcing.world.release.hex()
 
 
 def test_the_log_is_asked_for_the_newest_status(
     words: list[str], log: ServedLog, announcing: Announcing, capsys: pytest.CaptureFixture[str]
 ):
-    assert main([*words, "--log", log.url]) == 0
+    assert main([*words, "--log", log.url, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["status"] == {"sequence": 0, "issued": NOW - 60, "newest": True}
     statement = replace(status_statement(1), releases=())
     log.log.entries.append(sign_entry(statement, [log.log.status]))
     log.log.entries += [b"others"] * 600  # it stands far back
