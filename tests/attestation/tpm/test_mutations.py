@@ -6,6 +6,7 @@ test of the same kind.
 
 import base64
 import json
+import random
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -15,6 +16,9 @@ from attestation.tpm.document import TpmQuote
 from tests.fakes.real_bundles import Machine
 from tests.fakes.tpm import b64, cloud, rsa_ak
 from tests.fakes.vtpm_bundles import azure_snp, azure_tdx, direct_simulated
+
+PLACES = 2000
+"""Random places of each machine's document that are changed."""
 
 CHAIN = cloud().chain(rsa_ak())
 STEPS = {"ak_certificates": 23, "hcl_report": 5, "td_quote": 29, "pcrs": 2}
@@ -91,6 +95,44 @@ def test_every_flipped_byte_is_refused_or_listed(name: str):
     tolerated = TOLERATED.get(name, {})
     assert accepted.keys() == tolerated.keys()
     assert all(accepted[part] <= tolerated[part] for part in accepted)
+
+
+def drawn(document: bytes, name: str) -> Iterator[tuple[str, int, bytes]]:
+    """Give 2,000 different places of all parts, and the document with another byte there.
+
+    The same at every run: a flipped bit, or any other byte. A document of fewer bytes gives all.
+    """
+    whole = dict(parts(document))
+    places = [(part, at) for part, data in whole.items() for at in range(len(data))]
+    chance = random.Random(name)
+    for number, (part, at) in enumerate(chance.sample(places, min(PLACES, len(places)))):
+        data = whole[part]
+        other = 1 << chance.randrange(8) if number % 2 else chance.randrange(1, 256)
+        changed = data[:at] + bytes((data[at] ^ other,)) + data[at + 1 :]
+        yield part, at, with_part(document, part, changed)
+
+
+def is_line_end(data: bytes, changed: bytes, offset: int) -> bool:
+    """Say whether LF became CR behind a certificate: both end a line of PEM (RFC 7468)."""
+    behind = data[:offset].endswith(b"-----END CERTIFICATE-----")
+    return behind and data[offset : offset + 1] == b"\n" and changed[offset : offset + 1] == b"\r"
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_of_2000_changed_bytes_all_are_refused_or_listed(name: str):
+    subject = Subject(MACHINES[name])
+    tried, accepted = set(), set()
+    whole = dict(parts(subject.quote))
+    for part, offset, document in drawn(subject.quote, name):
+        tried.add((part, offset))
+        changed = dict(parts(document))[part]
+        if subject.accepts(document) and not is_line_end(whole[part], changed, offset):
+            accepted.add((part, offset))
+    listed = {(part, one) for part, offsets in TOLERATED.get(name, {}).items() for one in offsets}
+    assert accepted == tried & listed
+    size = sum(len(data) for _part, data in parts(subject.quote))
+    assert len(tried) == min(PLACES, size)
+    assert {part for part, _offset in tried} == {part for part, _data in parts(subject.quote)}
 
 
 def test_thousands_of_bytes_are_flipped():
