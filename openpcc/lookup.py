@@ -151,7 +151,7 @@ class Lookup:
     def _look(self, now: int) -> Snapshot:
         self._refuse_proven()
         raw_keys = self._carrier.keys()  # 1
-        keys = _first_key(raw_keys)
+        keys = first_key(raw_keys)
         files = GatewayFiles(self._carrier, keys, self._policy.service)
         log = LogClient(self._policy.log, files.log)
         record = self._read(files, log, raw_keys, now)  # 2 to 5
@@ -367,8 +367,12 @@ class Lookup:
         return f"{error}; both are kept in {where}; report them to the log's witnesses"
 
 
-def _first_key(raw: bytes) -> KeyConfig:
-    """Take the first config this client can use: the operator's newest."""
+def first_key(raw: bytes) -> KeyConfig:
+    """Take the first config this client can use: the operator's newest.
+
+    Raises:
+        DirectoryError: there is none.
+    """
     try:
         configs = parse_configs(raw)
     except ProtocolError as error:
