@@ -1,0 +1,67 @@
+"""One chain in the file a monitor remembers in."""
+
+import sqlite3
+
+from transparency_log.entry import EntryKind
+from transparency_log.monitor.chain import Head, Placed
+from transparency_log.monitor.judge import Link
+
+
+class Chain:
+    """One chain: its head, and its numbers in the file. Made by `Book.chain`; a `chain.Numbers`."""
+
+    def __init__(self, database: sqlite3.Connection, key: int, kind: EntryKind, name: str) -> None:
+        self._database = database
+        self.key = key
+        self.kind = kind
+        self.name = name
+        self.head: Head | None = None
+        self.index = 0
+        self.time = 0
+        self.length = 0
+        self.entry = b""
+        self.directories: dict[str, bytes] = {}
+
+    def placed(self, sequence: int) -> Placed | None:
+        """See `chain.Numbers`."""
+        row = self._database.execute(
+            "SELECT idx, leaf, digest FROM number WHERE chain = ? AND sequence = ?",
+            (self.key, sequence),
+        ).fetchone()
+        return None if row is None else Placed(index=row[0], leaf=row[1], digest=row[2])
+
+    def place(self, sequence: int, placed: Placed) -> None:
+        """See `chain.Numbers`."""
+        self.length += 1
+        self._database.execute(
+            "INSERT INTO number VALUES (?, ?, ?, ?, ?)",
+            (self.key, sequence, placed.index, placed.leaf, placed.digest),
+        )
+
+    def wraps(self, sequence: int, leaf: bytes) -> bool:
+        """See `chain.Numbers`."""
+        found = self._database.execute(
+            "SELECT 1 FROM wrapped WHERE chain = ? AND sequence = ? AND leaf = ?"
+            " UNION SELECT 1 FROM number WHERE chain = ? AND sequence = ? AND leaf = ?",
+            (self.key, sequence, leaf) * 2,
+        )
+        return found.fetchone() is not None
+
+    def wrap(self, sequence: int, leaf: bytes) -> None:
+        """See `chain.Numbers`."""
+        self._database.execute(
+            "INSERT OR IGNORE INTO wrapped VALUES (?, ?, ?)", (self.key, sequence, leaf)
+        )
+
+    def advance(self, link: Link, entry: bytes) -> None:
+        """Make an entry the head."""
+        self.head = Head(sequence=link.sequence, leaf=link.leaf)
+        self.index, self.time, self.entry = link.index, link.time, entry
+        for one in link.directories:
+            mark = one.root + one.size.to_bytes(8, "big")
+            if self.directories.get(one.model) != mark:
+                self.directories[one.model] = mark
+                self._database.execute(
+                    "INSERT INTO directory VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (self.key, one.model, link.sequence, link.index, link.time, one.root, one.size),
+                )
