@@ -146,7 +146,9 @@ class Soak:
         notes = [newest.checkpoint]
         for witness in self.world.witnesses:
             note = httpx.get(f"{witness.url}/{ORIGIN_HASH}/checkpoint").content
-            notes.append(parse_checkpoint(open_note(note, [self.world.policy.log_verifiers[0]]).text))
+            notes.append(
+                parse_checkpoint(open_note(note, [self.world.policy.log_verifiers[0]]).text)
+            )
         for checkpoint in notes:  # 4
             root = self.cosigned.setdefault(checkpoint.size, checkpoint.root)
             if root != checkpoint.root:
