@@ -72,6 +72,41 @@ def model_id(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()
 
 
+@dataclass(frozen=True, kw_only=True)
+class UnverifiedShard:
+    """A shard as a gateway says it; `sequence` is never more than its word."""
+
+    sequence: int
+    model: str
+    number: int
+    size: int
+    leaves: tuple[bytes, ...]
+    proof: tuple[bytes, ...]
+
+
+def parse_shard(data: bytes) -> UnverifiedShard:
+    """Read the answer to `GET /directory/MODEL-ID/SHARD`; nothing is proved.
+
+    Raises:
+        MalformedDirectoryError: it is not one.
+    """
+    try:
+        members = strict_json.parse_object(data, limit=MAX_SHARD_BYTES, name="shard")
+        members.integer("version", low=1, high=1)
+        shard = UnverifiedShard(
+            sequence=members.integer("sequence"),
+            model=members.hex("model", size=32).hex(),
+            number=members.integer("shard"),
+            size=members.integer("size"),
+            leaves=_decoded(members.texts("leaves", limit=messages.SHARD, length=600)),
+            proof=_decoded(members.texts("proof", limit=64, length=44)),
+        )
+        members.end()
+    except strict_json.StrictJSONError as error:
+        raise MalformedDirectoryError(str(error)) from error
+    return shard
+
+
 def verify_shard(data: bytes, *, model: str, number: int, size: int, root: bytes) -> VerifiedShard:
     """Read a shard and prove that it is part of the directory.
 
@@ -85,28 +120,14 @@ def verify_shard(data: bytes, *, model: str, number: int, size: int, root: bytes
     Raises:
         MalformedDirectoryError: malformed, another shard, or not part of that directory.
     """
-    try:
-        members = strict_json.parse_object(data, limit=MAX_SHARD_BYTES, name="shard")
-        members.integer("version", low=1, high=1)
-        members.integer("sequence")
-        asked = (members.hex("model", size=32).hex(), members.integer("shard"))
-        found_size = members.integer("size")
-        raw = [
-            strict_json.b64decode(text)
-            for text in members.texts("leaves", limit=messages.SHARD, length=600)
-        ]
-        proof = [
-            strict_json.b64decode(text) for text in members.texts("proof", limit=64, length=44)
-        ]
-        members.end()
-    except strict_json.StrictJSONError as error:
-        raise MalformedDirectoryError(str(error)) from error
+    found = parse_shard(data)
     start = number * messages.SHARD
     end = min(start + messages.SHARD, size)
-    if asked != (model_id(model), number) or found_size != size or len(raw) != end - start:
+    asked = (model_id(model), number, size, end - start)
+    if asked != (found.model, found.number, found.size, len(found.leaves)):
         raise MalformedDirectoryError("shard: another shard than the one asked for")
-    _prove(raw, proof, start=start, end=end, size=size, root=root)
-    leaves = tuple(_leaf(leaf) for leaf in raw)
+    _prove(found, start=start, end=end, root=root)
+    leaves = tuple(_leaf(leaf) for leaf in found.leaves)
     listed = [leaf for leaf in leaves if leaf is not None]
     if len(set(listed)) != len(listed):
         # Copies of one good node would outweigh the failing ones of its shard.
@@ -114,13 +135,20 @@ def verify_shard(data: bytes, *, model: str, number: int, size: int, root: bytes
     return VerifiedShard(number=number, leaves=leaves)
 
 
-def _prove(
-    raw: list[bytes], proof: list[bytes], *, start: int, end: int, size: int, root: bytes
-) -> None:
-    subtree = merkle.tree_root([merkle.leaf_hash(leaf) for leaf in raw])
+def _decoded(texts: list[str]) -> tuple[bytes, ...]:
+    return tuple(strict_json.b64decode(text) for text in texts)
+
+
+def _prove(shard: UnverifiedShard, *, start: int, end: int, root: bytes) -> None:
+    subtree = merkle.tree_root([merkle.leaf_hash(leaf) for leaf in shard.leaves])
     try:
         merkle.verify_subtree_consistency(
-            start=start, end=end, size=size, subtree_root=subtree, root=root, proof=proof
+            start=start,
+            end=end,
+            size=shard.size,
+            subtree_root=subtree,
+            root=root,
+            proof=shard.proof,
         )
     except InconsistentError as error:
         raise MalformedDirectoryError("shard: not part of the logged directory") from error

@@ -7,7 +7,7 @@ gateway sees that somebody behind the relay reads public files; the relay sees l
 from openpcc.carrier import Carrier
 from openpcc.errors import DirectoryError, GatewayError
 from openpcc.exchange import GatewayExchange
-from openpcc.protocol import bhttp
+from openpcc.protocol import bhttp, messages
 from openpcc.protocol.ohttp import KeyConfig
 from transparency_log.errors import FetchError, NotFoundError
 
@@ -28,7 +28,25 @@ class GatewayFiles:
             DirectoryError: it is longer than any genuine one.
             TransportError, TruncatedReplyError: no whole answer came.
         """
-        exchange = GatewayExchange(self._keys, _get(self._service, path))
+        status, data = self._ask(_get(self._service, path), limit)
+        if status != 200:
+            raise GatewayError("not-found" if status == 404 else "upstream", status)
+        return data
+
+    def challenge(self, challenge: messages.Challenge, limit: int) -> bytes:
+        """Fetch new evidence of the node that has a key, over an auditor's nonce.
+
+        Raises:
+            GatewayError: the gateway refused, or what it says the node refused with.
+            DirectoryError, TransportError, TruncatedReplyError: as `get`.
+        """
+        status, data = self._ask(_challenge(self._service, challenge), limit)
+        if status != 200:
+            raise GatewayError(messages.decode_error(data) or "upstream", status)
+        return data
+
+    def _ask(self, request: bhttp.Request, limit: int) -> tuple[int, bytes]:
+        exchange = GatewayExchange(self._keys, request)
         status, data = 502, bytearray()
         with self._carrier.exchange(exchange.body) as chunks:
             for event in exchange.events(chunks):
@@ -37,10 +55,8 @@ class GatewayFiles:
                 if isinstance(event, bhttp.Content):
                     data += event.data
                 if len(data) > limit:
-                    raise DirectoryError("unavailable", f"{path}: more than {limit} bytes")
-        if status != 200:
-            raise GatewayError("not-found" if status == 404 else "upstream", status)
-        return bytes(data)
+                    raise DirectoryError("unavailable", f"{request.path}: more than {limit} bytes")
+        return status, bytes(data)
 
     def log(self, path: str, limit: int) -> bytes:
         """Fetch a file of the log, with the errors its reader expects.
@@ -58,3 +74,14 @@ class GatewayFiles:
 
 def _get(service: str, path: str) -> bhttp.Request:
     return bhttp.Request(method="GET", scheme="https", authority=service, path=path)
+
+
+def _challenge(service: str, challenge: messages.Challenge) -> bhttp.Request:
+    return bhttp.Request(
+        method="POST",
+        scheme="https",
+        authority=service,
+        path="/challenge",
+        headers=(("content-type", messages.OCTETS),),
+        content=challenge.encode(),
+    )

@@ -18,25 +18,24 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from attestation.errors import AttestationError
-from attestation.result import Report
-from openpcc import directory, release_checks, shards, state, trust
+from openpcc import directory, release_checks, shards
 from openpcc.carrier import Carrier
 from openpcc.config import ClientConfig
 from openpcc.directory import MalformedDirectoryError, VerifiedShard
-from openpcc.errors import DirectoryError, GatewayError, RefusedError
+from openpcc.errors import DirectoryError, GatewayError
 from openpcc.gateway_files import GatewayFiles
+from openpcc.judging import Judge, Judgement, contradicted
 from openpcc.protocol import hpke, messages
 from openpcc.protocol.errors import ProtocolError
 from openpcc.protocol.ohttp import KeyConfig, parse_configs
 from openpcc.record import CHECKPOINT_AGE, Record, RecordReader
-from openpcc.state import ClientState, StateFile
-from openpcc.trust import LogView, TrustedNode
+from openpcc.state import StateFile
+from openpcc.trust import LogView
 from transparency_log.client import LogClient
 from transparency_log.entry import Service, Status
-from transparency_log.errors import EquivocationError, LogError, OneHistoryError
+from transparency_log.errors import EquivocationError, LogError
 from transparency_log.service import ServedModel
-from transparency_log.witness_policy import WitnessedCheckpoint, verify_checkpoint
+from transparency_log.witness_policy import WitnessedCheckpoint
 
 SUPPORTED = (hpke.KEM_XWING, hpke.KEM_X25519)
 """KEMs of the outer layer this client can use; the operator's order decides."""
@@ -66,33 +65,6 @@ class BehindError(DirectoryError):
 
 class RefusedShardError(DirectoryError):
     """More than a quarter of a shard's nodes are missing or failing."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Judgement:
-    """What became of one listed leaf: a trusted node, a refusal with its report, or a problem."""
-
-    leaf: messages.DirectoryLeaf
-    node: TrustedNode | None = None
-    report: Report | None = None
-    problem: str = ""
-    """Why there is no report, where there is none."""
-    bundle: bytes = field(default=b"", repr=False)
-    status: bytes = b""
-    """Payload digest of the status entry it was judged under."""
-
-    @property
-    def leaf_hash(self) -> bytes:
-        """The address of its evidence."""
-        return self.leaf.leaf_hash()
-
-    def stands(self, now: int) -> bool:
-        """Say whether a trusted node may still be used without judging again."""
-        return self.node is not None and now < self.node.expires
-
-    def serves(self, model: str) -> bool:
-        """Say whether it is a trusted node whose evidence names this model."""
-        return self.node is not None and model in self.node.models
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +99,7 @@ class Lookup:
         self._states = states
         self._wait = wait
         self._record = RecordReader(config.policy, states)
+        self._judging = Judge(config.policy, states)
         self._kept: dict[bytes, Judgement] = {}
         self._listed: set[bytes] = set()
 
@@ -183,7 +156,7 @@ class Lookup:
         except MalformedDirectoryError as error:
             raise DirectoryError("unavailable", str(error)) from error
         except EquivocationError as error:
-            raise DirectoryError("equivocation", self._keep_proof(error)) from error
+            raise contradicted(self._states, error) from error
         except LogError as error:
             raise DirectoryError("unavailable", f"log: {error}") from error
         if hashlib.sha256(raw_keys).digest() != record.service.entry.ohttp_keys:
@@ -295,13 +268,15 @@ class Lookup:
         at = max(now, view.witnessed)
         if kept and kept.status == view.status.payload_digest and kept.stands(at):
             return kept
-        again = self._appraise(kept.bundle, leaf, log, view, now) if kept and kept.bundle else None
+        again = (
+            self._judging.judge(kept.bundle, leaf, log, view, now) if kept and kept.bundle else None
+        )
         if again is None or again.node is None:
             try:
                 data = files.get(f"/bundle/{found.hex()}", MAX_BUNDLE)
             except (GatewayError, DirectoryError) as error:
                 return again or Judgement(leaf=leaf, problem=f"evidence not to be had: {error}")
-            again = self._appraise(data, leaf, log, view, now)
+            again = self._judging.judge(data, leaf, log, view, now)
         self._keep(again)
         return again
 
@@ -310,46 +285,6 @@ class Lookup:
         if held + len(judgement.bundle) > MAX_KEPT:
             judgement = replace(judgement, bundle=b"")
         self._kept[judgement.leaf_hash] = judgement
-
-    def _appraise(
-        self, data: bytes, leaf: messages.DirectoryLeaf, log: LogClient, view: LogView, now: int
-    ) -> Judgement:
-        status = view.status.payload_digest
-        try:
-            node, marks = trust.establish(
-                data,
-                leaf=leaf,
-                now=now,
-                policy=self._policy,
-                view=view,
-                consistency=self._consistency(data, log, view),
-                newest=self._states.load().marks,
-            )
-        except RefusedError as error:
-            return Judgement(leaf=leaf, report=error.report, bundle=data, status=status)
-        self._states.update(lambda old: state.newest(old, ClientState(marks=marks)))
-        return Judgement(leaf=leaf, node=node, report=node.report, bundle=data, status=status)
-
-    def _consistency(self, data: bytes, log: LogClient, view: LogView) -> tuple[bytes, ...] | None:
-        """Fetch the proof that the beacon's tree and ours are one history; None: not to be had.
-
-        A beacon that does not even verify gets none: `trust` refuses it by name. One that verifies
-        and is of another tree than ours is kept like any such checkpoint (see `record`).
-        """
-        try:
-            beacon = verify_checkpoint(trust.beacon_of(data), self._policy.log)
-        except (LogError, AttestationError):
-            return None
-        try:
-            return log.consistency(beacon, view.newest)
-        except EquivocationError as error:
-            raise DirectoryError("equivocation", self._keep_proof(error)) from error
-        except OneHistoryError as error:
-            if beacon.checkpoint.size < view.newest.checkpoint.size:
-                self._states.save_suspicion(error.first, error.second)
-            return None
-        except LogError:
-            return None
 
     def _refuse_proven(self) -> None:
         """Refuse a service that is known to contradict itself: a later look may be shown less."""
@@ -360,11 +295,6 @@ class Lookup:
                 f"the service has contradicted itself; the proof is in {proof}, and only removing "
                 "it makes this client look again",
             )
-
-    def _keep_proof(self, error: EquivocationError) -> str:
-        """Save both statements: together they prove that somebody shows different records."""
-        where = self._states.save_proof(error.first, error.second)
-        return f"{error}; both are kept in {where}; report them to the log's witnesses"
 
 
 def first_key(raw: bytes) -> KeyConfig:

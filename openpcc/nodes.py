@@ -29,8 +29,9 @@ from openpcc.errors import (
     RefusedError,
     UnknownModelError,
 )
+from openpcc.judging import Judgement
 from openpcc.log_checks import CLOCK_TOLERANCE
-from openpcc.lookup import Judgement, Lookup, Snapshot
+from openpcc.lookup import Lookup, Snapshot
 from openpcc.protocol.ohttp import KeyConfig
 from openpcc.state import StateFile
 from openpcc.trust import TrustedNode

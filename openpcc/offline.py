@@ -11,13 +11,14 @@ from dataclasses import replace
 from attestation import verifier
 from attestation.checks import Checks
 from attestation.evidence import EvidenceBundle, KeysSection, SoftwareSection
+from attestation.policy import Floors, NewestAccepted
 from attestation.result import UNKNOWN_PLATFORM, Report, Scope
 from attestation.verifier import Appraisal
 from openpcc.config import ClientPolicy
 from openpcc.log_checks import ALONE, Known, ground, judge_beacon
-from openpcc.release_checks import judge_release, reference_values
+from openpcc.release_checks import floors_of, judge_release, reference_values
 from openpcc.suites import choose_suite
-from transparency_log.entry import Release
+from transparency_log.entry import Release, Status
 
 
 def judge_bundle(
@@ -27,6 +28,8 @@ def judge_bundle(
     policy: ClientPolicy,
     known: Known | None = None,
     consistency: Sequence[bytes] | None = None,
+    status: Status | None = None,
+    newest: NewestAccepted = NewestAccepted(),  # noqa: B008 - frozen and empty
 ) -> Report:
     """Judge an evidence bundle alone; raises nothing, every finding is in the report.
 
@@ -37,6 +40,8 @@ def judge_bundle(
         known: a witnessed checkpoint to hold the beacon against; None: that is out of scope.
         consistency: proof that beacon and known checkpoint are one history; needed unless they are
             of one size.
+        status: the newest one, whose list and floors count; None: they are out of scope.
+        newest: how new endorsements accepted before were.
     """
     checks = Checks(optional=policy.attestation.optional, required=policy.attestation.required)
     bundle = verifier.parse(data, checks)
@@ -51,12 +56,14 @@ def judge_bundle(
     keys, software = KeysSection.parse(bundle.keys), SoftwareSection.parse(bundle.software)
     checks.out_of_scope("1.leaf", ALONE)
     judge_beacon(checks, bundle, keys, now=now, policy=policy, known=known, proof=consistency)
-    release = judge_release(checks, bundle, software, now=now, policy=policy, status=None)
+    release = judge_release(checks, bundle, software, now=now, policy=policy, status=status)
     appraisal = verifier.verify(
         bundle,
         now=now,
         policy=policy.attestation,
         reference_values=reference_values(release, bundle.platform),
+        floors=Floors() if status is None else floors_of(status),
+        newest=newest,
     )
     checks.extend(appraisal.checks)
     checks.run("9.suite", ground(lambda: choose_suite(keys, policy)))

@@ -67,6 +67,10 @@ class Record:
     """Newest witnessed time ever verified, Unix seconds."""
 
 
+class LapsedEntryError(DirectoryError):
+    """The newest service entry is not valid now: nobody has published since, or it is of later."""
+
+
 class _MovedError(Exception):
     """Another process has remembered a newer checkpoint meanwhile."""
 
@@ -229,4 +233,4 @@ def _require_current(service: Service, now: int) -> None:
     if service.not_after - service.not_before > 2 * messages.WINDOW:
         raise DirectoryError("unavailable", "the service entry is valid for more than two windows")
     if not service.not_before - log_checks.CLOCK_TOLERANCE <= now < service.not_after:
-        raise DirectoryError("stale", "the newest service entry is not valid now")
+        raise LapsedEntryError("stale", "the newest service entry is not valid now")
