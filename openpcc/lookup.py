@@ -93,11 +93,22 @@ class Lookup:
         states: StateFile,
         *,
         wait: Callable[[float], object] = time.sleep,
+        files: Callable[[Carrier, KeyConfig, str], GatewayFiles] = GatewayFiles,
     ) -> None:
+        """Look at nothing yet.
+
+        Args:
+            config: where the service is, and whom to believe.
+            carrier: fetches.
+            states: what was accepted before.
+            wait: until a gateway that was a moment behind has caught up.
+            files: reads what the gateway serves; `openpcc audit attack` puts a hostile one there.
+        """
         self._policy = config.policy
         self._carrier = carrier
         self._states = states
         self._wait = wait
+        self._files = files
         self._record = RecordReader(config.policy, states)
         self._judging = Judge(config.policy, states)
         self._kept: dict[bytes, Judgement] = {}
@@ -125,7 +136,7 @@ class Lookup:
         self._refuse_proven()
         raw_keys = self._carrier.keys()  # 1
         keys = first_key(raw_keys)
-        files = GatewayFiles(self._carrier, keys, self._policy.service)
+        files = self._files(self._carrier, keys, self._policy.service)
         log = LogClient(self._policy.log, files.log)
         record = self._read(files, log, raw_keys, now)  # 2 to 5
         view = LogView(newest=record.newest, status=record.status.entry, witnessed=record.witnessed)
