@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from attestation.ahead import verify_ahead
 from attestation.checks import OF_A_DEVICE, Checks, Value, given, readable
 from attestation.claims import Context, DeviceAppraisal, DeviceClaims, DeviceFamily, Ground
 from attestation.endorsements import oldest
@@ -68,6 +69,7 @@ def appraise_devices(
     if not devices:
         _record_absence(checks)
         return DevicesAppraisal()
+    verify_ahead(nvidia.verifications(devices, context.endorsements))  # a hint; decides nothing
     claims = readable(lambda: [_family(one).read_device(one) for one in devices])
     authentic = checks.run("6.authentic", lambda: _authenticate(devices, context))
     checks.run("6.nonce", lambda: _check_nonces(given(claims, "device report"), nonce))

@@ -11,22 +11,31 @@ Revocation data is required, as CRLs are of CPUs: a device or RIM signer nobody 
 is not one that was not revoked. OCSP is the one way in which the vendor tells.
 """
 
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache, partial
 from itertools import pairwise
 
+from attestation.ahead import Call
 from attestation.anchors import anchors_of
-from attestation.certificates import Certificate, expiry, parse_chain
+from attestation.certificates import Certificate, check_issued, expiry, parse_chain
 from attestation.claims import Context, DeviceAppraisal, DeviceClaims
 from attestation.endorsements import of_type, oldest
 from attestation.errors import AppraisalError, MalformedEvidenceError, UnjudgedError
-from attestation.evidence import DeviceEvidence
-from attestation.nvidia.endorsements import SWITCH, Device, check_chain, check_fwid, identify
+from attestation.evidence import DeviceEvidence, Endorsement
+from attestation.nvidia.endorsements import (
+    CHIPS,
+    SWITCH,
+    Device,
+    check_chain,
+    check_fwid,
+    identify,
+)
 from attestation.nvidia.evidence import Report
-from attestation.nvidia.ocsp import Standing, check_status
+from attestation.nvidia.ocsp import Standing, check_status, status_verifications
 from attestation.nvidia.rim import Rim, SignedRim, find_rim, mismatches, overlap
 from attestation.nvidia.rim_id import RimId, rim_ids
 from attestation.nvidia.signatures import check_signature
+from attestation.nvidia.xml_signature import check_signed_info
 
 DEVICE_ROOT, RIM_ROOT = "nvidia", "nvidia-rim"
 """Names of the pinned roots."""
@@ -103,6 +112,29 @@ def authenticate_rim(data: bytes, context: Context) -> int:
     return _authenticate_rim(_parse(data), context).expires
 
 
+def verifications(
+    devices: Sequence[DeviceEvidence], endorsements: Sequence[Endorsement]
+) -> Iterator[Call]:
+    """Give the verifications of signatures that judging devices will ask for, in that order.
+
+    Self-signatures of roots are left out: nobody asks for them where the root is pinned whole.
+
+    Raises:
+        MalformedEvidenceError: a device's report or chain does not parse.
+    """
+    answers = of_type(endorsements, "ocsp")
+    for device in devices:
+        if device.kind in CHIPS:
+            report, chain = Report.parse(device.report), parse_chain(device.certificates)
+            yield from _issued(chain)
+            yield partial(check_signature, report, chain[0].public_key, signer=chain[0].name)
+            yield from status_verifications(tuple(pairwise(chain[1:])), answers)
+    for rim in _parsed(of_type(endorsements, "rim")):
+        yield from _issued(rim.signed.certificates)
+        yield partial(check_signed_info, rim.signed, rim.signed.certificates[0])
+        yield from status_verifications(tuple(pairwise(rim.signed.certificates)), answers)
+
+
 def check_measurements(report: Report, rims: Sequence[Rim]) -> None:
     """Judge that every measurement that counts has a value of its RIM.
 
@@ -118,6 +150,10 @@ def check_measurements(report: Report, rims: Sequence[Rim]) -> None:
         raise AppraisalError(
             "measurements", expected="values of the RIMs", actual=f"others at index {_list(wrong)}"
         )
+
+
+def _issued(chain: Sequence[Certificate]) -> Iterator[Call]:
+    return (partial(check_issued, one, issuer) for one, issuer in pairwise(chain))
 
 
 def _check_pdi(report: Report, named: Device) -> None:

@@ -17,9 +17,9 @@ ask. Its answer is the one for that key.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
@@ -29,6 +29,7 @@ from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 from attestation import der
+from attestation.ahead import Call
 from attestation.certificates import (
     HASHES,
     Certificate,
@@ -191,6 +192,17 @@ def signed_answers(pairs: Sequence[Pair], ders: Iterable[bytes], now: int) -> di
         if signed:
             found[certificate, issuer] = max(signed, key=lambda one: one.this_update)
     return found
+
+
+def status_verifications(pairs: Sequence[Pair], ders: Iterable[bytes]) -> Iterator[Call]:
+    """Give the verifications of signatures that `check_status` will ask for, in that order."""
+    answers = list(_parsed(ders))
+    return (
+        partial(_signers, answer, issuer)
+        for certificate, issuer in pairs
+        for answer in answers
+        if answer.names(certificate, issuer)
+    )
 
 
 def marks(answers: Mapping[Pair, Answer]) -> dict[bytes, Mark]:
