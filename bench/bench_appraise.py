@@ -33,18 +33,15 @@ import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 from bench import harness
 from bench.gpu_bundles import gpus
 from bench.peers import PYTHON as PEERS_PYTHON
 from bench.peers import Peers
 from bench.peers_cases import VECTORS, Case, forget
+from bench.second_look import kept
 from bench.signatures import bare, counted
 from openpcc import trust
-from openpcc.lookup import Judgement, Lookup
-from openpcc.protocol.messages import DirectoryLeaf
 from tests.fakes.world import NOW, Logged, World
 from tests.fakes.worlds import HOSTS, PlatformWorld
 
@@ -65,28 +62,6 @@ REAL = (
     "sev-snp-vtpm on Azure with GPUs",
 )
 """Bundles of real platforms, under throw-away vendors; those with GPUs have two."""
-
-
-def kept(
-    leaf: DirectoryLeaf, view: trust.LogView, data: bytes, node: trust.TrustedNode
-) -> Callable[[], None]:
-    """Make the second look: the lookup's own decision, with the first judgement in its memory."""
-    nothing: Any = None  # nothing is fetched and no state is read while the judgement stands
-    lookup = Lookup(nothing_but_a_policy(), nothing, nothing)
-    judgement = Judgement(
-        leaf=leaf, node=node, report=node.report, bundle=data, status=view.status.payload_digest
-    )
-    lookup._kept[leaf.leaf_hash()] = judgement
-
-    def look() -> None:
-        assert lookup._judge(nothing, nothing, leaf, view, NOW + 60) is judgement
-
-    return look
-
-
-def nothing_but_a_policy() -> Any:
-    """Stand in for a configuration of which a kept judgement needs nothing."""
-    return SimpleNamespace(policy=None)
 
 
 def bundle(title: str, world: Logged) -> None:

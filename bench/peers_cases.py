@@ -2,13 +2,14 @@
 
 import json
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
-from attestation import verifier, x509
+from attestation import ahead, verifier, x509
 from attestation.parts import Parts, read_parts
 from attestation.policy import AppraisalPolicy
 
@@ -58,8 +59,16 @@ class Case:
 
 def forget(*, but: str = "") -> None:
     """Forget what any function of ours remembers, but for those of one module."""
+    settle()
     for clear in _forgetting(len(sys.modules), but):
         clear()
+
+
+def settle() -> None:
+    """Wait until nothing is verified ahead any more."""
+    for one in threading.enumerate():
+        if one.name == ahead.NAME:
+            one.join()
 
 
 @lru_cache(maxsize=4)
