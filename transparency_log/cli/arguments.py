@@ -64,7 +64,10 @@ def refuse_overwriting(args: argparse.Namespace, names: Sequence[str]) -> None:
     read = [*keys, *(path.with_name(f"{path.name}.signed") for path in keys), args.policy]
     read += [getattr(args, name, None) for name in ("token_file", "floors", "state")]
     taken = {path.resolve() for path in read if path is not None}
-    for path in (getattr(args, name) for name in names):
+    for name in names:
+        path = getattr(args, name)
+        if name == "proof" and getattr(args, "source", None) is not None:
+            taken.add(args.source.resolve())  # the entry itself goes there, if `out` is left out
         if path is None:
             continue
         if path.resolve() in taken:

@@ -8,6 +8,12 @@ from transparency_log.cli.outcome import RefusedError
 from transparency_log.entry import Status
 from transparency_log.status import Floors, StatusStatement
 
+LIFE = 7200
+"""Seconds a status counts for clients."""
+
+CLOCK_TOLERANCE = 300
+"""Seconds that two clocks may differ."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Changes:
@@ -62,30 +68,37 @@ def next_status(
         log=log,
         sequence=_sequence(newest, changes.abandoned),
         previous=None if newest is None else newest.leaf_hash,
-        issued=now,
+        issued=now if newest is None else max(now, newest.issued),
         releases=tuple(listed),
         floors=known if changes.floors is None else changes.floors,
     )
     return Next(statement=statement, remarks=tuple(remarks))
 
 
-def require_next(status: StatusStatement, digest: bytes, newest: Status | None) -> None:
+def require_next(
+    status: StatusStatement, digest: bytes, newest: Status | None, *, abandoned: int | None
+) -> None:
     """Check that a status that others made follows the newest one, or is it.
+
+    A number far ahead would be one that nothing can follow, so none is left out unasked.
 
     Raises:
         RefusedError: it does not.
     """
-    if newest is None:
-        if status.sequence != 0:
-            raise RefusedError(f"status {status.sequence} follows one that the log does not have")
-        return
-    if (status.sequence, digest) == (newest.sequence, newest.payload_digest):
-        return
-    if status.sequence <= newest.sequence:
+    if newest is not None:
+        if (status.sequence, digest) == (newest.sequence, newest.payload_digest):
+            return
+        if status.sequence <= newest.sequence:
+            raise RefusedError(
+                f"status {status.sequence} comes too late: the log has number {newest.sequence}"
+            )
+    expected = _sequence(newest, abandoned)
+    if status.sequence != expected:
         raise RefusedError(
-            f"status {status.sequence} comes too late: the log has number {newest.sequence}"
+            f"status {status.sequence} is not the next, which is {expected}; if the numbers "
+            f"between are lost for good, say --abandon {status.sequence - 1}"
         )
-    if status.previous != newest.leaf_hash:
+    if newest is not None and status.previous != newest.leaf_hash:
         raise RefusedError(f"status {status.sequence} was not made from the newest one of the log")
 
 
@@ -105,12 +118,25 @@ def differences(newest: StatusStatement, status: StatusStatement) -> Iterator[st
         yield "  says the same"
 
 
+def require_timely(status: StatusStatement, *, now: int) -> None:
+    """Check that a status counts now: one from the future would hold up all that follow.
+
+    Raises:
+        RefusedError: it does not.
+    """
+    if not now - LIFE < status.issued <= now + CLOCK_TOLERANCE:
+        raise RefusedError(
+            f"the status was issued {status.issued - now:+d} s from now, and counts for {LIFE} s "
+            "from then; make it anew, or set this machine's clock"
+        )
+
+
 def _require_order(newest: Status | None, changes: Changes, now: int) -> None:
     if newest is None and not changes.first:
         raise RefusedError("the log has no status by these signers; say --first to begin with one")
     if newest is not None and changes.first:
         raise RefusedError(f"the log has status {newest.sequence}; --first is for an empty one")
-    if newest is not None and newest.issued > now:
+    if newest is not None and newest.issued > now + CLOCK_TOLERANCE:
         raise RefusedError("the newest status was issued later than now; set this machine's clock")
 
 
@@ -142,6 +168,11 @@ def _sequence(newest: Status | None, abandoned: int | None) -> int:
     following = 0 if newest is None else newest.sequence + 1
     if abandoned is None:
         return following
-    if newest is None or abandoned < following:
+    if newest is None:
+        raise RefusedError(
+            "the first status cannot be left out; find the one that was signed, or begin with "
+            "new status keys"
+        )
+    if abandoned < following:
         raise RefusedError(f"--abandon {abandoned}: the next number is {following} anyway")
     return abandoned + 1

@@ -15,7 +15,7 @@ The order is the argument:
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -145,12 +145,23 @@ def _sign(draft: Draft, groups: Groups, keys: Sequence[Key], *, yes: bool) -> Dr
     require_may_sign(draft, [key.signer.public_key for key in keys], groups)  # 2
     if not keys:
         return draft
+    status = draft.statement
+    if isinstance(status, StatusStatement):
+        output.notes(_signed_before(status, keys))
     if not yes:
         _ask(keys)  # 3
-    if isinstance(draft.statement, StatusStatement):
+    if isinstance(status, StatusStatement):
         for key in keys:
-            guard.remember(key.path, draft.statement, draft.digest)  # 4
+            guard.remember(key.path, status, draft.digest)  # 4
     return countersign(draft, [key.signer for key in keys], groups)  # 5
+
+
+def _signed_before(status: StatusStatement, keys: Sequence[Key]) -> Iterator[str]:
+    """Say what each key has signed last: a number far beyond it would be hard to follow."""
+    for key in keys:
+        known = guard.newest_signed(key.path, status.log)
+        last = "nothing for this log" if known is None else f"number {known.sequence}"
+        yield f"{key.path}: has signed {last} so far; this one is number {status.sequence}"
 
 
 def _ask(keys: Sequence[Key]) -> None:

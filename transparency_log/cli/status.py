@@ -12,7 +12,13 @@ from pathlib import Path
 from transparency_log.cli import arguments, files, output, signing, words
 from transparency_log.cli.manifest import MAX_MANIFEST, named, parse_toml
 from transparency_log.cli.memory import KnownRelease, MemoryFile, known_release
-from transparency_log.cli.next_status import Changes, differences, next_status, require_next
+from transparency_log.cli.next_status import (
+    Changes,
+    differences,
+    next_status,
+    require_next,
+    require_timely,
+)
 from transparency_log.cli.outcome import DONE
 from transparency_log.cli.policy_file import EntryPolicy, load_policy
 from transparency_log.cli.reading import LogNow, read_log
@@ -95,11 +101,14 @@ def make(args: argparse.Namespace, policy: EntryPolicy, *, now: int) -> int:
 def _countersign(args: argparse.Namespace, policy: EntryPolicy, *, now: int) -> int:
     signing.refuse_wrong_usage(args, fresh=False)
     draft = signing.read_entry(args.source, EntryKind.STATUS, policy)
-    log = None
+    status, log = draft.statement, None
+    if not isinstance(status, StatusStatement):
+        raise ConfigurationError(f"{args.source}: not a status")
+    if args.keys:
+        require_timely(status, now=now)
     if args.log or args.to:
         log = _read(args, policy, arguments.memory_of(args, policy), now=now)
-        if isinstance(draft.statement, StatusStatement):
-            require_next(draft.statement, draft.digest, log.status)
+        require_next(status, draft.digest, log.status, abandoned=args.abandon)
     else:
         output.note("not held against the log: none was named; --log URL names one")
     return _sign(draft, args, policy, log, fresh=False, now=now)

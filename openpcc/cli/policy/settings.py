@@ -56,6 +56,13 @@ def settings_of(file: PolicyFile) -> list[Setting]:
 
 def _service(policy: ClientPolicy) -> Iterator[Setting]:
     names = [name for kem in policy.kems for name in SUITES if SUITES[name] == kem]
+    if policy.rotated is not None:
+        yield Setting(
+            key="rotated",
+            value=policy.rotated,
+            text=f"index {policy.rotated} of the log",
+            meaning="the announcement of new keys that was taken in last",
+        )
     yield _text("service", policy.service, "the service whose nodes are believed")
     yield _list("suites", names, "how requests may be sealed; the first that a node offers is used")
 

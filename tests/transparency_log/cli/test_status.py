@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -164,10 +165,46 @@ def test_a_begun_status_must_follow_the_newest(desk: Desk):
     assert desk.run("status", out, "--key", desk.key("status", 2), "--yes", *log) == 1
     assert "comes too late" in desk.told
     later(desk)
-    wrong = sign_entry(status_statement(2), signers(STATUS_KEYS[:1]))
+    wrong = sign_entry(status_statement(2, issued=desk.now[0]), signers(STATUS_KEYS[:1]))
     out.write_bytes(wrong)
     assert desk.run("status", out, "--key", desk.key("status", 2), "--yes", *log) == 1
     assert "not made from the newest" in desk.told
+
+
+@pytest.mark.parametrize("sequence", [2, 2**53 - 1])
+def test_a_begun_status_leaves_no_number_out(desk: Desk, sequence: int):
+    """One signer alone could else get the others to sign the last number there can be."""
+    desk.status("--first")
+    statement = replace(
+        status_statement(sequence), previous=newest(desk).leaf_hash, issued=desk.now[0]
+    )
+    out = desk.folder / "far.json"
+    out.write_bytes(sign_entry(statement, signers(STATUS_KEYS[:1])))
+    words = ("status", out, "--key", desk.key("status", 2), "--yes")
+    assert desk.run(*words, "--log", desk.served.url) == 1
+    assert "is not the next, which is 1" in desk.told
+    assert desk.run(*words, "--log", desk.served.url, "--abandon", sequence - 1) == 0
+
+
+@pytest.mark.parametrize("issued", [NOW + 301, NOW - 7200])
+def test_a_begun_status_of_another_time_is_not_signed(desk: Desk, issued: int):
+    out = desk.folder / "status.json"
+    out.write_bytes(sign_entry(status_statement(0, issued=issued), signers(STATUS_KEYS[:1])))
+    assert desk.run("status", out, "--key", desk.key("status", 1), "--yes") == 1
+    assert "make it anew" in desk.told
+
+
+def test_what_a_key_signed_last_is_shown(desk: Desk):
+    desk.status("--first")
+    assert "has signed nothing for this log so far; this one is number 0" in desk.told
+    later(desk)
+    desk.status("--repeat")
+    assert "has signed number 0 so far; this one is number 1" in desk.told
+
+
+def test_the_first_status_cannot_be_left_out(desk: Desk):
+    desk.status("--first", "--abandon", "0", code=1)
+    assert "cannot be left out" in desk.told
 
 
 def test_what_a_status_changes_is_shown_to_each_signer(desk: Desk):

@@ -151,3 +151,15 @@ def test_another_layout_is_left_to_people(
     assert rotate(old, announcing.proof(statement(Role.STATUS)), new) == 2
     assert "by hand" in capsys.readouterr().err
     assert not new.exists()
+
+
+def test_the_policy_shows_which_announcement_was_the_last(
+    announcing: Announcing, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    old, new = policy_file(announcing, tmp_path), tmp_path / "new.toml"
+    assert rotate(old, announcing.proof(statement(Role.STATUS)), new) == 0
+    capsys.readouterr()
+    assert main(["policy", "show", str(new)]) == 0
+    assert "index 2 of the log" in capsys.readouterr().out
+    assert main(["policy", "show", str(old)]) == 0
+    assert "rotated" not in capsys.readouterr().out
