@@ -178,12 +178,16 @@ class AuditReport:
         return tuple(one for one in self.findings if one.outcome is Outcome.FAIL)
 
     @property
+    def unjudged(self) -> tuple[Finding, ...]:
+        """Give the findings that had to be judged and could not be."""
+        return tuple(one for one in self.findings if one.required and one.outcome is Outcome.SKIP)
+
+    @property
     def verdict(self) -> Verdict:
         """Say what the findings come to; a report without any is incomplete."""
         if self.failed:
             return Verdict.FAIL
-        missing = any(one.required and one.outcome is Outcome.SKIP for one in self.findings)
-        return Verdict.INCOMPLETE if missing or not self.findings else Verdict.PASS
+        return Verdict.INCOMPLETE if self.unjudged or not self.findings else Verdict.PASS
 
 
 def cut(text: str) -> str:

@@ -55,11 +55,7 @@ COMMANDS = {
             "contradiction": Command(help="judge two kept statements that contradict each other"),
         },
     ),
-    **(
-        {"audit": Command(help="check a whole service, and attack it", parts=AUDITS)}
-        if AUDITS
-        else {}
-    ),
+    **(AUDIT if AUDITS else {}),
     "policy": Command(
         help="show or check whom this client believes",
         parts={

@@ -79,9 +79,9 @@ def write_page(report: AuditReport, path: Path | None) -> None:
         ConfigurationError: it cannot be written.
     """
     if path is not None:
-        from openpcc.audit import page  # few ask
+        from openpcc.audit.page import render  # few ask
 
-        write(path, page.render(report))
+        write(path, render(report))
 
 
 def write(path: Path, data: bytes) -> None:

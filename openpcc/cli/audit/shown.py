@@ -3,55 +3,27 @@
 Pure but for printing; everything from outside is cleaned by `output`.
 """
 
-from collections import Counter
 from collections.abc import Iterator
 
-from openpcc.audit.report import AuditReport, Finding, Outcome, Section, Verdict
+from openpcc.audit.report import AuditReport, Finding, Outcome, Section
+from openpcc.audit.words import lead, tally, verdict
 from openpcc.cli import output
-from openpcc.decision import SIMULATED, plural
-
-WORDS = {
-    Verdict.PASS: "every required check passed",
-    Verdict.FAIL: "something does not hold",
-    Verdict.INCOMPLETE: "nothing failed, but not everything could be judged",
-}
+from openpcc.decision import plural
 
 MOST_SECTIONS = 12
 """Sections that are shown in full; of more, only what did not pass. JSON and page have them all."""
 
 
-def verdict(report: AuditReport) -> str:
-    """Write the verdict as one sentence.
-
-    FAIL, SIMULATED: something does not hold
-    """
-    marked = f", {SIMULATED}" if report.simulated else ""
-    return f"{report.verdict}{marked}: {WORDS[report.verdict]}"
-
-
 def show(report: AuditReport) -> None:
     """Print everything for people."""
-    output.line(verdict(report))
+    output.line(f"{verdict(report)}: {lead(report)}")
     output.line(f"  audited  {report.kind} of {report.subject}")
-    output.line(f"  found    {tally(report)}")
+    output.line(f"  found    {tally(report.findings) or 'nothing'}")
     short = len(report.sections) > MOST_SECTIONS
     for section in report.sections:
         _section(section, short=short)
     for one in report.failed:
         output.line(f"{one.id}: {one.remedy}" if one.remedy else one.id)
-
-
-def tally(report: AuditReport) -> str:
-    """Count the outcomes: `41 passed, 1 failed, 2 not judged, 3 reported`."""
-    counts = Counter(one.outcome for one in report.findings)
-    words = {
-        Outcome.PASS: "passed",
-        Outcome.FAIL: "failed",
-        Outcome.SKIP: "not judged",
-        Outcome.INFO: "reported",
-    }
-    told = [f"{counts[one]} {word}" for one, word in words.items() if counts[one]]
-    return ", ".join(told) or "nothing"
 
 
 def _section(section: Section, *, short: bool) -> None:
