@@ -33,7 +33,7 @@ AT_ONCE = 4096
 AHEAD = 2
 """Stretches that are read ahead for each process."""
 
-Keep = Callable[[bytes | None, bytes], None]
+Keep = Callable[[bytes | None, bytes], object]
 """Keeps two entries that contradict each other; the first is None if the log serves it no more."""
 
 
