@@ -6,16 +6,18 @@ import tomllib
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from attestation import ear_token, parts, verifier
+from attestation import ear_token, parts, raw_files, verifier
 from attestation.checks import Checks
 from attestation.ear import Ear
 from attestation.errors import AppraisalError, MalformedEvidenceError, PolicyError
 from attestation.evidence import EvidenceBundle, endorsement_json, parse_endorsements
+from attestation.nvidia.files import read_device_files
 from attestation.policy import AppraisalPolicy
 from attestation.result import Report
 from attestation.sections import DevicesSection, FreshnessSection, KeysSection, SoftwareSection
 from attestation.strict_json import dumps
-from tests.fakes import simulated
+from attestation.tpm.alone import TpmFiles
+from tests.fakes import kept, simulated
 from tests.fakes.intel import intel
 from tests.fuzz.pieces import joined, named, numbered, pieces
 from tests.fuzz.sev_snp import vendor
@@ -23,7 +25,8 @@ from tests.fuzz.target import Bytes, each, or_none, reads_back, target
 from tests.fuzz.vectors import cases, standards
 
 AUDIENCE = "https://client.example"
-FILES = ("report", "leaf", "intermediates", "root", "crl", "quote", "collateral", "other")
+NAMES = {name for kind in parts.KINDS.values() for name in kind.names}
+FILES = (*sorted(NAMES), "other")
 POLICY = f"""\
 platforms = ["sev-snp"]
 maximum_epoch = 3600
@@ -70,13 +73,16 @@ def all_sections() -> Bytes:
     return [bundle.keys, bundle.freshness, bundle.devices or b"", bundle.software]
 
 
-def raw_files() -> Bytes:
+def files_of_any_kind() -> Bytes:
     leaf = vendor("Milan").vcek()
     chain = list(zip(("leaf", "intermediates", "root"), leaf.chain, strict=True))
     snp = [("report", vendor("Milan").report(leaf)), *chain, ("crl", vendor("Milan").crl())]
     yield joined([b"sev-snp", numbered(FILES, snp)])
     tdx = [("quote", intel().quote()), ("collateral", intel().collateral())]
     yield joined([b"tdx", numbered(FILES, tdx)])
+    for raw in (kept.gpu(), kept.rim(), kept.tpm_alone(), kept.azure()):
+        lists = [(name, data) for name, some in raw.lists.items() for data in some]
+        yield joined([raw.kind.encode(), numbered(FILES, [*raw.files.items(), *lists])])
     for kind in parts.KINDS:
         for _, files in cases(kind):
             found = [(name, data) for name, some in files.items() for data in some]
@@ -136,11 +142,18 @@ def sections(data: bytes) -> None:
     each(*(lambda kind=kind: reads_back(kind, data) for kind in kinds))
 
 
-@target(parts.read_parts, parts.Kind.read, seeds=raw_files)
+@target(
+    parts.read_parts, parts.Kind.read, raw_files.certificates, raw_files.chain,
+    raw_files.revocation_list, read_device_files, TpmFiles.read, seeds=files_of_any_kind,
+)  # fmt: skip
 def raw_parts(data: bytes) -> None:
     """Any files of any names give the parts of evidence, or MalformedEvidenceError."""
-    kind, *files = pieces(data)
-    parts.read_parts(kind.decode("latin-1"), list(named(files, FILES)))
+    name, *found = pieces(data)
+    files, kind = list(named(found, FILES)), name.decode("latin-1")
+    if kind in ("nvidia", "tpm"):
+        parts.KINDS[kind].read(files)
+    else:
+        parts.read_parts(kind, files)
 
 
 @target(AppraisalPolicy.parse, seeds=policies, refusals=(PolicyError,))

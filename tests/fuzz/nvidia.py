@@ -1,5 +1,6 @@
 """NVIDIA: reports, RIMs and the XML they are written in, OCSP answers, one device as a whole."""
 
+import functools
 import hashlib
 from base64 import urlsafe_b64encode
 from dataclasses import replace
@@ -16,6 +17,7 @@ from attestation.nvidia.endorsements import identify, leaf_fwids
 from attestation.nvidia.evidence import Report
 from attestation.nvidia.fields import fields, rim_fields
 from attestation.nvidia.ocsp import Answer, is_responder
+from attestation.nvidia.own import check_own
 from attestation.nvidia.rim import SignedRim
 from attestation.nvidia.tokens import ALGORITHM, ISSUER, check_opinion, parse_keys
 from attestation.nvidia.xml_signature import Signed
@@ -49,6 +51,12 @@ def rims() -> Bytes:
 def answers() -> Bytes:
     yield from nvidia().answers(nvidia().device())
     yield from standing_beside("nvidia", "ocsp")
+
+
+@functools.cache
+def _stapled() -> tuple[Endorsement, ...]:
+    """The answers about RIM signers, once: a fuzzer asks a million times."""
+    return tuple(Endorsement(type="ocsp", data=one) for one in nvidia().answers())
 
 
 def devices() -> Bytes:
@@ -120,13 +128,20 @@ def xml_document(data: bytes) -> None:
     assert canonical(parse_xml(once)) == once
 
 
-@target(SignedRim.parse, SignedRim.authenticate, Signed.parse, seeds=rims, refusals=REFUSED)
+@target(
+    SignedRim.parse, SignedRim.authenticate, Signed.parse, authenticate.authenticate_rim,
+    seeds=rims, refusals=REFUSED,
+)  # fmt: skip
 def nvidia_rim(data: bytes) -> None:
     """Any bytes give reference measurements, authentic or not, or are refused."""
     read = SignedRim.parse(data)
     rim_fields(read)
-    anchors = anchors_of(authenticate.RIM_ROOT, nvidia().context(()).policy)
-    read.authenticate(anchors=anchors, now=NOW)
+    context = nvidia().context(_stapled())
+    anchors = anchors_of(authenticate.RIM_ROOT, context.policy)
+    each(
+        lambda: read.authenticate(anchors=anchors, now=NOW),
+        lambda: authenticate.authenticate_rim(data, context),
+    )
 
 
 @target(Answer.parse, seeds=answers)
@@ -146,7 +161,8 @@ def nvidia_extensions(data: bytes) -> None:
 
 @target(
     authenticate.read_device, authenticate.authenticate_device,
-    authenticate.appraise_measurements, identify, seeds=devices, refusals=REFUSED,
+    authenticate.appraise_measurements, authenticate.verifications, check_own, identify,
+    seeds=devices, refusals=REFUSED,
 )  # fmt: skip
 def nvidia_device(data: bytes) -> None:
     """Any report, chain and endorsements give an appraisal, or are refused."""
@@ -159,4 +175,6 @@ def nvidia_device(data: bytes) -> None:
     each(
         lambda: authenticate.authenticate_device(device, context),
         lambda: authenticate.appraise_measurements(device, claims, context),
+        lambda: list(authenticate.verifications([device], found)),
+        lambda: check_own([device], NONCE),
     )
