@@ -5,12 +5,15 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from transparency_log.cli.connection import LogConnection
 from transparency_log.cli.memory import MemoryFile
 from transparency_log.cli.policy_file import EntryPolicy
 from transparency_log.errors import ConfigurationError
 from transparency_log.server.secret_files import read_token
+
+if TYPE_CHECKING:
+    from transparency_log.cli.connection import LogConnection
 
 TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:Z|[+-][0-9]{2}:[0-9]{2})", re.ASCII
@@ -75,12 +78,14 @@ def refuse_overwriting(args: argparse.Namespace, names: Sequence[str]) -> None:
         taken.add(path.resolve())
 
 
-def reading(args: argparse.Namespace) -> LogConnection:
+def reading(args: argparse.Namespace) -> "LogConnection":
     """Open the log that is to be read.
 
     Raises:
         ConfigurationError: none is named.
     """
+    from transparency_log.cli.connection import LogConnection  # who signs offline need not wait
+
     url = args.log or getattr(args, "to", None)
     if not url:
         raise ConfigurationError("no log to read; name it with --log URL")

@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from transparency_log.cli import arguments, files, guard, output, words
-from transparency_log.cli.connection import LogConnection
 from transparency_log.cli.memory import Memory
 from transparency_log.cli.outcome import DONE, REFUSED, RefusedError
 from transparency_log.cli.policy_file import EntryPolicy
@@ -183,6 +182,8 @@ def _write(task: Task, signed: Draft) -> None:
 def _publish(
     entry: bytes, draft: Draft, task: Task, args: argparse.Namespace, policy: EntryPolicy
 ) -> Published:
+    from transparency_log.cli.connection import LogConnection  # who signs offline need not wait
+
     with LogConnection(args.to, token=arguments.token_of(args)) as log:
         index, leaf = log.submit(entry)  # 7
         if leaf != draft.leaf_hash:

@@ -71,6 +71,11 @@ def test_the_commands_need_no_extra(tmp_path: Path):
     assert (done.returncode, len(done.stdout)) == (0, 45), done.stderr
 
 
+def test_signing_offline_loads_no_http_stack():
+    code = "import sys, transparency_log.cli.main; sys.exit('httpx' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [
