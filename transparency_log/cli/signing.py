@@ -13,6 +13,7 @@ The order is the argument:
 """
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -98,6 +99,8 @@ def refuse_wrong_usage(args: argparse.Namespace, *, fresh: bool) -> None:
         raise ConfigurationError("name the file for the entry with --out FILE")
     if fresh and args.out.exists():
         raise ConfigurationError(f"{args.out}: is there already; name a new file with --out")
+    if args.out is not None and not os.access(args.out.parent, os.W_OK):
+        raise ConfigurationError(f"{args.out}: its folder cannot be written; name another file")
     arguments.refuse_overwriting(args, ["out", "proof"])
     if args.proof is not None and args.to is None:
         raise ConfigurationError("--proof needs the log that is to prove it; name it with --to")

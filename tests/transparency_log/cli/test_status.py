@@ -404,3 +404,9 @@ def test_release_keys_keep_no_such_memory(desk: Desk):
     desk.publish()
     assert not desk.key("release", 0).with_name("key.signed").exists()
     assert RELEASE_KEYS
+
+
+def test_a_number_is_not_spent_on_a_file_that_cannot_be_written(desk: Desk):
+    words = ("--first", "--log", desk.served.url, "--key", desk.key("status", 0), "--yes")
+    assert desk.run("status", *words, "--out", desk.folder / "absent" / "status.json") == 2
+    assert not desk.key("status", 0).with_name("key.signed").exists()
