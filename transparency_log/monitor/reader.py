@@ -70,11 +70,11 @@ def read(
     """
     size = newest.checkpoint.size
     recorder = _Recorder(client, size, book, keep)
+    stretches = follow(client, newest, book.frontier)
     waiting: deque[tuple[Stretch, Future[Judged]]] = deque()
+    stopped: LogError | None = None
     with _executor(processes if size - book.frontier.size > AT_ONCE else 0) as pool:
-        stretches = follow(client, newest, book.frontier)
-        stopped: LogError | None = None
-        while stopped is None:
+        while True:
             try:
                 stretch = next(stretches)
             except StopIteration:
@@ -83,7 +83,7 @@ def read(
                 stopped = error
                 break
             waiting.append((stretch, pool.submit(judge, stretch.start, stretch.entries, watch)))
-            if len(waiting) > AHEAD * processes:
+            while waiting and (len(waiting) > AHEAD * processes or waiting[0][1].done()):
                 yield recorder.record(*waiting.popleft())
         while waiting:
             yield recorder.record(*waiting.popleft())

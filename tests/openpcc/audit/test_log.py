@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -137,7 +138,7 @@ def test_keeps_both_entries_of_an_equivocation(tmp_path: Path):
 
 
 @pytest.mark.parametrize("settings", [{"since_index": 8}, {"since_time": NOW + 1}])
-def test_since_leaves_out_what_was_explained(settings: dict[str, int]):
+def test_since_leaves_out_what_was_explained(settings: dict[str, Any]):
     planted = Planted().honest()
     a_gap(planted)
     assert failing(audited(planted, since_index=7)) == ["log.chain-gap"]
