@@ -38,7 +38,9 @@ class Command:
     """Whether it is a command also without one of its parts: all of them, by its own module."""
 
 
-AUDITS: Mapping[str, Command] = {}
+AUDITS: Mapping[str, Command] = {
+    "log": Command(help="follow the whole log, and flag what no client could see"),
+}
 """The parts of `openpcc audit`, each `openpcc.cli.audit.<name>`."""
 
 AUDIT = {"audit": Command(help="check a whole service, and attack it", parts=AUDITS)}
