@@ -43,8 +43,6 @@ AUDITS: Mapping[str, Command] = {
 }
 """The parts of `openpcc audit`, each `openpcc.cli.audit.<name>`."""
 
-AUDIT = {"audit": Command(help="check a whole service, and attack it", parts=AUDITS)}
-
 COMMANDS = {
     "chat": Command(help="send a prompt to verified nodes"),
     "proxy": Command(help="serve the OpenAI API on this machine", extra="proxy"),
@@ -54,10 +52,11 @@ COMMANDS = {
         parts={
             "evidence": Command(help="judge an evidence bundle, or raw evidence of a machine"),
             "release": Command(help="judge a release by its log entry, and show what it says"),
+            "receipt": Command(help="judge a receipt with the evidence that was kept beside it"),
             "contradiction": Command(help="judge two kept statements that contradict each other"),
         },
     ),
-    **(AUDIT if AUDITS else {}),
+    "audit": Command(help="check a whole service, and attack it", parts=AUDITS),
     "policy": Command(
         help="show or check whom this client believes",
         parts={

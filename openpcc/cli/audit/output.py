@@ -1,8 +1,7 @@
 """What an audit gives out: text or JSON, a page, a signed result; and its exit code.
 
 Standard output is one thing: the text, with `--json` the report. A page and a signed result go to
-the files that are named. Files are written whole or not at all, so that a run that a timer started
-never leaves half a page where somebody reads the last one.
+the files that are named (`files`).
 """
 
 import argparse
@@ -13,9 +12,11 @@ from openpcc.audit import document
 from openpcc.audit.report import AuditReport, Verdict
 from openpcc.cli import output
 from openpcc.cli.audit import shown
+from openpcc.cli.audit.files import add_page, check_folder, write, write_page
 from openpcc.cli.failures import PASSED, REFUSED
 from openpcc.errors import ConfigurationError
-from transparency_log.server.durable import write_file
+
+__all__ = ["add_output", "check", "finish", "write"]
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
@@ -27,16 +28,6 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     add("--ear-out", type=Path, metavar="PATH", help="file for the EAR; needed")
     add("--ear-audience", metavar="NAME", help="for whom the EAR is; needed")
     add("--ear-nonce", metavar="NONCE", help="base64url nonce of who asked for the EAR")
-
-
-def add_page(parser: argparse.ArgumentParser) -> None:
-    """Declare the page."""
-    parser.add_argument(
-        "--report",
-        type=Path,
-        metavar="FILE.html",
-        help="write the report as one page for a browser, without script",
-    )
 
 
 def check(args: argparse.Namespace) -> None:
@@ -51,8 +42,7 @@ def check(args: argparse.Namespace) -> None:
     if args.ear is not None:
         _check_ear(args)
     for path in (args.report, args.ear_out):
-        if path is not None and not path.parent.is_dir():
-            raise ConfigurationError(f"{path}: there is no such folder; make it, or name another")
+        check_folder(path)
 
 
 def finish(report: AuditReport, args: argparse.Namespace) -> int:
@@ -64,39 +54,13 @@ def finish(report: AuditReport, args: argparse.Namespace) -> int:
     check(args)
     if args.ear is not None:
         write(args.ear_out, f"{_sign(report, args)}\n".encode("ascii"))
-    write_page(report, args.report)
+    if args.report is not None:
+        write_page(report, args.report)
     if args.json:
         output.document(document.to_json(report))
     else:
         shown.show(report)
     return PASSED if report.verdict is Verdict.PASS else REFUSED
-
-
-def write_page(report: AuditReport, path: Path | None) -> None:
-    """Write the page, where one was asked for.
-
-    Raises:
-        ConfigurationError: it cannot be written.
-    """
-    if path is not None:
-        from openpcc.audit.page import render  # few ask
-
-        write(path, render(report))
-
-
-def write(path: Path, data: bytes) -> None:
-    """Write or replace a file, whole or not at all.
-
-    Raises:
-        ConfigurationError: it cannot be written.
-    """
-    try:
-        write_file(path, data)
-    except (OSError, ValueError) as error:  # ValueError: a path with a NUL
-        reason = getattr(error, "strerror", None) or "no such path"
-        raise ConfigurationError(
-            f"{path}: cannot be written ({reason}); name another file"
-        ) from error
 
 
 def _check_ear(args: argparse.Namespace) -> None:

@@ -6,7 +6,7 @@ Pure but for printing; everything from outside is cleaned by `output`.
 from collections.abc import Iterator
 
 from openpcc.audit.report import AuditReport, Finding, Outcome, Section
-from openpcc.audit.words import lead, tally, verdict
+from openpcc.audit.words import SCOPES, lead, tally, verdict
 from openpcc.cli import output
 from openpcc.decision import plural
 
@@ -22,8 +22,11 @@ def show(report: AuditReport) -> None:
     short = len(report.sections) > MOST_SECTIONS
     for section in report.sections:
         _section(section, short=short)
-    for one in report.failed:
+    for one in report.failed or report.unjudged:
         output.line(f"{one.id}: {one.remedy}" if one.remedy else one.id)
+    output.line()
+    output.line(f"What a pass shows: {SCOPES[report.kind].shows}")
+    output.line(f"What it leaves open: {SCOPES[report.kind].leaves}")
 
 
 def _section(section: Section, *, short: bool) -> None:

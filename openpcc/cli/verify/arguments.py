@@ -42,6 +42,11 @@ def refuse_wrong_usage(args: argparse.Namespace) -> None:
     _refuse_wrong_ear_usage(args)
 
 
+def explained(args: argparse.Namespace) -> bool:
+    """Say whether the bytes behind the checks are wanted: for text or JSON, or for the page."""
+    return args.explain or args.report is not None
+
+
 def _refuse_wrong_ear_usage(args: argparse.Namespace) -> None:
     if args.ear is None and (args.ear_audience or args.ear_nonce or args.ear_out):
         raise ConfigurationError("--ear-… options need a key; name one with --ear")

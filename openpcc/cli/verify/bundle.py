@@ -11,6 +11,7 @@ from attestation.errors import MalformedEvidenceError
 from attestation.evidence import MAX_BUNDLE, EvidenceBundle
 from attestation.policy import AppraisalPolicy
 from openpcc import offline
+from openpcc.cli.verify.arguments import explained
 from openpcc.cli.verify.given import client_policy, consistency, known_checkpoint
 from openpcc.cli.verify.judged import Judged, read
 from openpcc.errors import ConfigurationError
@@ -28,7 +29,7 @@ def judge(args: argparse.Namespace, *, at: int) -> Judged:
     known, proof = known_checkpoint(args, policy), consistency(args)
     data = _read_bundle(args.bundle)
     report = offline.judge_bundle(data, now=at, policy=policy, known=known, consistency=proof)
-    grounds = _bundle_grounds(data, policy.attestation) if args.explain else None
+    grounds = _bundle_grounds(data, policy.attestation) if explained(args) else None
     return Judged(report=report, policy=words, grounds=grounds)
 
 

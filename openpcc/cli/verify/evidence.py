@@ -9,11 +9,13 @@ To have a result beside one of the others, `--ear-out` names a file for it.
 """
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from attestation.parts import KINDS
 from openpcc import clock
 from openpcc.cli import output
+from openpcc.cli.audit.files import add_page, check_folder
 from openpcc.cli.failures import PASSED, REFUSED
 from openpcc.cli.verify.arguments import refuse_wrong_usage, time_of
 from openpcc.cli.verify.judged import Judged
@@ -44,11 +46,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--ear-nonce", metavar="NONCE", help="base64url nonce of who asked for the EAR")
     add("--ear-out", type=Path, metavar="PATH",
         help="write the EAR to this file, and print text or JSON")  # fmt: skip
+    add_page(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Judge and show; see the module for exit code and standard output."""
     refuse_wrong_usage(args)
+    check_folder(args.report)
     now = clock.now()
     at = now if args.at is None else time_of(args.at)
     if args.ear is None:
@@ -70,6 +74,17 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _judge(args: argparse.Namespace, *, at: int) -> Judged:
+    """Judge what was named, and write the page where one is to be."""
+    judged = _judged(args, at=at)
+    if args.report is None:
+        return judged
+    from openpcc.cli.verify.paged import write_evidence  # few ask
+
+    write_evidence(judged, args)
+    return judged if args.explain else replace(judged, grounds=None)
+
+
+def _judged(args: argparse.Namespace, *, at: int) -> Judged:
     """Judge what was named; raw evidence needs nothing of the log, and starts the sooner."""
     if args.kind is None:
         from openpcc.cli.verify import bundle

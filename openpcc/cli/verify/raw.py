@@ -9,7 +9,7 @@ from attestation.parts import Kind
 from attestation.policy import AppraisalPolicy
 from attestation.result import UNKNOWN_PLATFORM
 from openpcc import raw_evidence
-from openpcc.cli.verify.arguments import kind_of, named_files
+from openpcc.cli.verify.arguments import explained, kind_of, named_files
 from openpcc.cli.verify.judged import POLICY_REMEDY, Judged, read
 
 
@@ -33,14 +33,14 @@ def judge(args: argparse.Namespace, *, at: int) -> Judged:
         report = raw_evidence.refuse_parts(scope, platform, str(error), now=at, policy=policy)
     else:
         report = raw_evidence.judge_parts(parts, now=at, policy=policy)
-        if args.explain:
+        if explained(args):
             grounds = raw_evidence.explain_parts(parts, policy)
     return Judged(
         report=report,
         policy=words,
         kind=kind,
         given=frozenset(name for name, _ in files),
-        grounds=grounds if args.explain else None,
+        grounds=grounds if explained(args) else None,
     )
 
 

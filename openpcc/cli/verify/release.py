@@ -12,11 +12,13 @@ from pathlib import Path
 from attestation.result import OUTSIDE, Check, Outcome, Report, Scope
 from openpcc import clock, kept_release
 from openpcc.cli import output
+from openpcc.cli.audit.files import add_page, check_folder
 from openpcc.cli.failures import PASSED, REFUSED
 from openpcc.cli.reports import show_report
 from openpcc.cli.verify.arguments import time_of
 from openpcc.cli.verify.given import client_policy, consistency, known_checkpoint
 from openpcc.cli.verify.judged import read
+from openpcc.cli.verify.paged import write_release
 from openpcc.cli.verify.shown import time, verdict
 from openpcc.config import ClientPolicy
 from openpcc.decision import duration
@@ -52,11 +54,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="proof that the two are one history, a base64 hash per line")  # fmt: skip
     add("--provenance", type=Path, action="append", default=[], metavar="PATH",
         help="Sigstore bundle about the build, repeatable")  # fmt: skip
+    add_page(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Judge and show; see the module for the exit code."""
     _refuse_wrong_usage(args)
+    check_folder(args.report)
     policy, where = client_policy(args)
     now = clock.now() if args.at is None else time_of(args.at)
     data = read(args.file, MAX_FILE)
@@ -70,10 +74,13 @@ def run(args: argparse.Namespace) -> int:
         consistency=proof,
         provenances=[read(path, MAX_PROVENANCE) for path in args.provenance],
     )
+    more = {"status": _status_words(args, status, now=now), "policy": where}
+    if args.report is not None:
+        write_release(report, args.report, subject=args.file, facts=more)
     if args.json:
         output.document(report.to_json() | _more(args, release, status))
     else:
-        _show(report, release, {"status": _status_words(args, status, now=now), "policy": where})
+        _show(report, release, more)
     return REFUSED if report.failed else PASSED
 
 

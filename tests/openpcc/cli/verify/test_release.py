@@ -58,6 +58,15 @@ def test_json_is_the_report_and_what_it_says(
     assert said["release"] == announcing.world.release.hex()
 
 
+def test_the_page_says_the_same(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert main([*words, "--at", str(NOW), "--report", str(tmp_path / "r.html")]) == 0
+    page = (tmp_path / "r.html").read_text()
+    for word in (">PASS, SIMULATED</span></h1>", "Release of the software", "not audited"):
+        assert word in page
+
+
 def test_the_log_is_asked_for_the_newest_status(
     words: list[str], log: ServedLog, announcing: Announcing, capsys: pytest.CaptureFixture[str]
 ):
