@@ -235,8 +235,9 @@ def test_the_verifier_alone_makes_an_appraisal(root):
         if re.search(r"\bAppraisal\(", path.read_text())
     ]
     # An EAR has appraisals too; those are words about a report and open nothing.
-    assert "from attestation.verifier" not in (root / "attestation" / "ear_report.py").read_text()
-    assert set(makers) - {"attestation/ear_report.py"} == {"attestation/verifier.py"}
+    of_an_ear = {"attestation/ear_report.py", "openpcc/audit/ear.py"}
+    assert all("from attestation.verifier" not in (root / one).read_text() for one in of_an_ear)
+    assert set(makers) - of_an_ear == {"attestation/verifier.py"}
 
 
 def test_judged_checks_are_those_of_the_table_in_its_order():
