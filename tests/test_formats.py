@@ -14,6 +14,7 @@ from attestation.simulated import eventlog
 from attestation.tpm import document as tpm
 from gateway import publication
 from openpcc import config, directory, receipts, state
+from openpcc.audit import document
 from openpcc.protocol import messages
 from transparency_log import dsse, merkle, release, rotation, service, status
 from transparency_log.strict_json import parse_object
@@ -76,6 +77,8 @@ READERS: dict[str, Callable[[bytes, Path], object]] = {
     "publication": lambda text, _: publication.Publication.parse(text),
     "report": lambda text, _: result.Report.parse(text),
     "ear": lambda text, _: ear.Ear.parse(text),
+    "audit-report": lambda text, _: document.parse(text),
+    "audit-ear": lambda text, _: ear.Ear.parse(text),
     "error-document": lambda text, _: read_error(text),
 }
 
@@ -97,7 +100,11 @@ def test_the_example_is_read(name: str, tmp_path: Path):
 
 @pytest.mark.parametrize(
     "name",
-    sorted(name for name in EXAMPLES if name not in {"error-document", "dsse-envelope", "ear"}),
+    sorted(
+        name
+        for name in EXAMPLES
+        if name not in {"error-document", "dsse-envelope", "ear", "audit-ear"}
+    ),
 )
 def test_an_unknown_member_is_refused(name: str, tmp_path: Path):
     text = EXAMPLES[name]

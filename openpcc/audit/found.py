@@ -85,7 +85,7 @@ def _told(finding: Finding) -> str:
     rows = [("Expected", finding.expected), ("Found", finding.actual)]
     if finding.outcome is Outcome.SKIP:
         rows = [("Expected", finding.expected), ("Because", finding.actual)]
-    rows.append(("What to do", finding.remedy or None))
+    rows.append(("What to do", sentence(finding.remedy) if finding.remedy else None))
     return pairs("told", [(name, value) for name, value in rows if value is not None])
 
 

@@ -101,13 +101,17 @@ def _first(report: AuditReport) -> str:
     if not found:
         return ""
     rows = "".join(
-        f'<li><a href="#{anchor}">{html(sentence(one.text))}</a> {html(one.remedy)}</li>'
+        f'<li><a href="#{anchor}">{html(sentence(one.text))}</a> {_remedy(one)}</li>'
         for anchor, one in found[:FIRST]
     )
     if len(found) > FIRST:
         rows += f"<li>And {len(found) - FIRST} more, below.</li>"
     head = "What failed" if report.failed else "What could not be judged"
     return f'<div class="why {style}"><h2>{head}</h2><ul>{rows}</ul></div>'
+
+
+def _remedy(finding: Finding) -> str:
+    return html(sentence(finding.remedy)) if finding.remedy else ""
 
 
 def _anchored(report: AuditReport) -> Iterator[tuple[str, Finding]]:

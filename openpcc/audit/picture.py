@@ -48,7 +48,8 @@ class Link:
 
     Attributes:
         name: for people.
-        ids: of the findings it rests on; one that ends with a dot means all that begin so.
+        ids: of the findings it rests on; one that ends with a dot or dash means all that begin so,
+            but for those that another link names more closely.
         kinds: audits that have it; empty: all.
     """
 
@@ -56,12 +57,14 @@ class Link:
     ids: tuple[str, ...]
     kinds: frozenset[AuditKind] = frozenset()
 
-    def rests_on(self, finding: Finding) -> bool:
-        """Say whether a finding is about this link."""
-        return any(
-            finding.id.startswith(one) if one.endswith(".") else finding.id == one
+    def closeness(self, id_: str) -> int:
+        """Say how closely this link names a finding's id; 0: not at all."""
+        named = (
+            one
             for one in self.ids
+            if id_ == one or (one.endswith((".", "-")) and id_.startswith(one))
         )
+        return max(map(len, named), default=0)
 
 
 OF_A_SERVICE = frozenset({AuditKind.ALL, AuditKind.GATEWAY, AuditKind.NODE})
@@ -84,18 +87,21 @@ LINKS = (
     Link(name="Measurement", ids=("6.", "8.measurement", "8.eventlog", "8.model", "9.model")),
     Link(
         name="Release",
-        ids=("7.signers", "7.status", "7.fresh", "7.expiry", "7.provenance"),
+        ids=(
+            *("7.signers", "7.status", "7.fresh", "7.expiry", "7.provenance"),
+            *("log.release-", "log.status-", "gateway.release"),
+        ),
     ),
-    Link(name="Directory", ids=("gateway.",), kinds=OF_A_SERVICE),
+    Link(name="Directory", ids=("gateway.", "log.service-"), kinds=OF_A_SERVICE),
     Link(name="Log", ids=("5.", "7.inclusion", "log.")),
-    Link(name="Witnesses", ids=("5.beacon", "7.witnesses")),
+    Link(name="Witnesses", ids=("5.beacon", "7.witnesses", "log.quorum", "log.operators")),
 )
 """The chain, from the hardware's maker to those who watch the log."""
 
 
 def draw(report: AuditReport) -> str:
     """Draw the chain; nothing where no finding is about it, as of attacks."""
-    chain = [(link, state(link, report)) for link in LINKS if _has(link, report.kind)]
+    chain = states(report)
     if all(one in {State.OUTSIDE, State.SIMULATED} for _, one in chain):
         return ""
     told = html("; ".join(f"{link.name}: {one.word}" for link, one in chain))
@@ -105,9 +111,22 @@ def draw(report: AuditReport) -> str:
     )
 
 
-def state(link: Link, report: AuditReport) -> State:
-    """Judge a link by the findings it rests on."""
-    found = [one for one in report.findings if link.rests_on(one)]
+def states(report: AuditReport) -> list[tuple[Link, State]]:
+    """Judge each link of the chain by the findings it rests on."""
+    links = [link for link in LINKS if not link.kinds or report.kind in link.kinds]
+    by_id: dict[str, list[Finding]] = {}
+    for one in report.findings:
+        by_id.setdefault(one.id, []).append(one)
+    found: dict[str, list[Finding]] = {link.name: [] for link in links}
+    for id_, some in by_id.items():
+        close = {link.name: link.closeness(id_) for link in links}
+        for name, how in close.items():
+            if how and how == max(close.values()):
+                found[name] += some
+    return [(link, _state(link, found[link.name], report)) for link in links]
+
+
+def _state(link: Link, found: Sequence[Finding], report: AuditReport) -> State:
     if any(one.outcome is Outcome.FAIL for one in found):
         return State.BROKEN
     if link is LINKS[0] and report.simulated:
@@ -116,10 +135,6 @@ def state(link: Link, report: AuditReport) -> State:
         return State.OPEN
     passed = any(one.outcome is Outcome.PASS for one in found)
     return State.HOLDS if passed else State.OUTSIDE
-
-
-def _has(link: Link, kind: AuditKind) -> bool:
-    return not link.kinds or kind in link.kinds
 
 
 Chain = Sequence[tuple[Link, State]]

@@ -4,11 +4,13 @@ import re
 
 import pytest
 
-from openpcc.audit.picture import LINKS, State, draw, state
-from openpcc.audit.report import AuditKind, Finding, Outcome
+from openpcc.audit.picture import State, draw, states
+from openpcc.audit.report import AuditKind, AuditReport, Finding, Outcome
 from tests.openpcc.audit.audits import audit, finding
 
-LINK = {link.name: link for link in LINKS}
+
+def told(report: AuditReport) -> dict[str, State]:
+    return {link.name: one for link, one in states(report)}
 
 
 def words(svg: str) -> dict[str, str]:
@@ -28,17 +30,19 @@ def words(svg: str) -> dict[str, str]:
         ("7.signers", "Release"),
         ("7.inclusion", "Log"),
         ("log.chain", "Log"),
+        ("log.release-revoked", "Release"),
+        ("log.quorum", "Witnesses"),
         ("7.witnesses", "Witnesses"),
     ],
 )
 def test_a_failure_breaks_the_link_it_is_about_and_no_other(id_: str, name: str):
-    told = words(draw(audit(finding(id_, Outcome.FAIL))))
-    assert {link for link, word in told.items() if word == "broken"} == {name}
+    found = words(draw(audit(finding(id_, Outcome.FAIL))))
+    assert {link for link, word in found.items() if word == "broken"} == {name}
 
 
 def test_a_broken_chain_of_certificates_leads_to_no_root():
-    told = words(draw(audit(finding("2.chain", Outcome.FAIL))))
-    assert told["Vendor root"] == told["Certificates"] == "broken"
+    found = words(draw(audit(finding("2.chain", Outcome.FAIL))))
+    assert found["Vendor root"] == found["Certificates"] == "broken"
 
 
 @pytest.mark.parametrize(
@@ -51,12 +55,20 @@ def test_a_broken_chain_of_certificates_leads_to_no_root():
     ],
 )
 def test_a_link_stands_as_its_findings(found: Finding, expected: State):
-    assert state(LINK["Release"], audit(found)) is expected
+    assert told(audit(found))["Release"] is expected
 
 
 def test_one_failure_outweighs_what_passed():
     report = audit(finding("7.signers", Outcome.PASS), finding("7.expiry", Outcome.FAIL))
-    assert state(LINK["Release"], report) is State.BROKEN
+    assert told(report)["Release"] is State.BROKEN
+
+
+def test_of_a_service_the_directory_is_a_link_and_names_its_own():
+    found = (finding(id_, Outcome.FAIL) for id_ in ("gateway.keys", "log.service-lapsed"))
+    for one in found:
+        broken = [name for name, state in told(audit(one, kind=AuditKind.ALL)).items()
+                  if state is State.BROKEN]  # fmt: skip
+        assert broken == ["Directory"]
 
 
 def test_no_vendor_vouches_for_what_is_simulated():
