@@ -40,6 +40,7 @@ class Command:
 
 AUDITS: Mapping[str, Command] = {
     "log": Command(help="follow the whole log, and flag what no client could see"),
+    "attack": Command(help="attack a service of your own, and see what refuses", extra="demo"),
 }
 """The parts of `openpcc audit`, each `openpcc.cli.audit.<name>`."""
 

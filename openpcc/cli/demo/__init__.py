@@ -17,7 +17,7 @@ from attestation.result import Check, Outcome
 from openpcc import clock
 from openpcc.cli import output
 from openpcc.cli.demo import refusals
-from openpcc.cli.demo.refusals import DemoFailedError, Refusal
+from openpcc.cli.demo.refusals import DemoFailedError
 from openpcc.cli.demo.stack import MODEL, DemoStack, EngineChoice
 from openpcc.client import OpenPCC
 from openpcc.errors import ConfigurationError
@@ -75,7 +75,7 @@ def _tell(stack: DemoStack, args: argparse.Namespace) -> None:
         show_trust(client, every=args.checks)
         show_chat(client)
         show_parties(stack)
-        show_refusals(client, stack)
+        show_refusals(stack)
 
 
 def _interrupt(_number: int, _frame: object) -> None:
@@ -199,14 +199,9 @@ def _found(stack: DemoStack, names: list[str]) -> str:
     return f"no ({searched} files searched)"
 
 
-def show_refusals(client: OpenPCC, stack: DemoStack) -> None:
+def show_refusals(stack: DemoStack) -> None:
     """Try what must not work."""
-    found: list[Refusal] = [
-        refusals.flipped_bit(client),
-        *refusals.replayed_request(client),
-        refusals.cut_stream(stack),
-        refusals.unlisted_release(stack),
-    ]
+    found = [*refusals.attacks(stack), refusals.unlisted_release(stack)]
     rows = [(one.tried, one.by, one.words) for one in found]
     output.table(("tried", "refused by", "how"), rows, title="refusals")
     output.line()
