@@ -44,6 +44,7 @@ __all__ = [
     "NewestAccepted",
     "explain",
     "parse",
+    "quoted",
     "verify",
     "verify_parts",
 ]
@@ -169,6 +170,22 @@ def verify_parts(
         marks=found.marks,
         judged=OF_A_QUOTE,
     )
+
+
+def quoted(bundle: EvidenceBundle, policy: AppraisalPolicy, *, now: int) -> QuoteClaims | None:
+    """Give what the quote of a bundle says, in common words; None if it does not parse.
+
+    For whoever reports on bundles that `verify` has accepted: what a refused one says is worth
+    nothing.
+    """
+    context = Context(
+        now=now,
+        endorsements=bundle.endorsements,
+        policy=policy,
+        floors=Floors(),
+        newest=NewestAccepted(),
+    )
+    return _authenticate(bundle.platform, bundle.quote, context, Checks()).claims
 
 
 def explain(

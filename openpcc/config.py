@@ -274,19 +274,26 @@ def read_toml(path: Path, what: str, *, remedy: str) -> dict[str, object]:
 
 
 def _relay(table: Table) -> str:
-    relay = table.text("relay").rstrip("/")
+    return checked_url(table.text("relay"), f"{table.name}: 'relay'")
+
+
+def checked_url(text: str, name: str) -> str:
+    """Check the address of a relay or gateway; give it without its last slash.
+
+    Raises:
+        ConfigurationError: not a bare https URL, or http elsewhere than on this machine.
+    """
+    url = text.rstrip("/")
     try:
-        parts = urlsplit(relay)
+        parts = urlsplit(url)
         bare = parts.port is None or parts.port > 0
     except ValueError:
         parts, bare = urlsplit(""), False
     loopback = parts.scheme == "http" and parts.hostname in LOOPBACK
     extra = parts.username or parts.password or parts.query or parts.fragment
     if not bare or extra or not parts.hostname or not (parts.scheme == "https" or loopback):
-        raise ConfigurationError(
-            f"{table.name}: 'relay' must be an https URL (http only on a loopback address)"
-        )
-    return relay
+        raise ConfigurationError(f"{name} must be an https URL (http only on a loopback address)")
+    return url
 
 
 def _optional_path(home: Path, text: str | None) -> Path | None:

@@ -16,6 +16,12 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from attestation import attester
+from attestation.evidence import (
+    EvidenceBundle,
+    FreshnessSection,
+    KeysSection,
+    SoftwareSection,
+)
 from node_image.agent import receipts
 from node_image.agent.usage import TokenCounts
 from openpcc.config import ClientConfig
@@ -26,7 +32,7 @@ from openpcc.protocol.messages import EMPTY_LEAF, DirectoryLeaf, machine_digest
 from openpcc.protocol.ohttp import GatewayKey, encode_configs
 from openpcc.protocol.sealing import NodePrivateKey
 from tests.fakes.node import Exchange
-from tests.fakes.world import MODELS, NOW, World
+from tests.fakes.world import ARGUMENTS, MODELS, NOW, World
 from tests.transparency_log.memory_log import service_statement, status_statement
 from transparency_log import merkle, prover, strict_json
 from transparency_log.errors import NotFoundError
@@ -161,6 +167,8 @@ class MemoryService:
         self.asked.append(request.path)
         if request.path == "/sealed":
             return self.sealed(request.content)
+        if request.path == "/challenge":
+            return self.challenged(messages.Challenge.parse(request.content))
         data = self.files.get(request.path)
         if data is None:
             data = self.file(request.path)
@@ -215,6 +223,27 @@ class MemoryService:
                 "proof": [strict_json.b64encode(one) for one in proof],
             }
         )
+
+    # As the node that a challenge is about.
+
+    def challenged(self, challenge: messages.Challenge) -> bhttp.Response:
+        for number, node in enumerate(self.nodes):
+            if challenge.key_id in node.leaf.node_key_ids:
+                return bhttp.Response(status=200, content=self.quoted(number, challenge.nonce))
+        return refusal("unknown-key", 422)
+
+    def quoted(self, number: int, nonce: bytes | None) -> bytes:
+        """Quote a node's keys once more, as its agent does."""
+        listed = EvidenceBundle.parse(self.nodes[number].bundle)
+        machine = attester.open("simulated", self.folder / f"machine-{number}")
+        machine.event_log(MODELS, ARGUMENTS)
+        fresh = machine.collect(
+            KeysSection.parse(listed.keys),
+            FreshnessSection.parse(listed.freshness).checkpoint,
+            SoftwareSection.parse(listed.software),
+            nonce,
+        )
+        return fresh.with_endorsements(listed.endorsements).encode()
 
     # As the node that the gateway picks.
 
@@ -336,6 +365,11 @@ def as_relay(service: MemoryService) -> Callable[[Exchange], Any]:
         return await exchange.answer(200, data, [("content-type", messages.OHTTP_RESPONSE)])
 
     return script
+
+
+def refusal(code: str, status: int) -> bhttp.Response:
+    """Refuse inside the encapsulation."""
+    return bhttp.Response(status=status, content=messages.encode_error(code, "no"))
 
 
 def seal_outer(sealer: chunked_ohttp.ResponseSealer, message: bytes) -> bytes:
