@@ -47,7 +47,8 @@ class LogAudit:
         policy: whose word counts.
         folder: where is remembered how far the log was judged; None: nowhere.
         since_index: faults of chains at earlier entries are not held against the log.
-        since_time: the same, by what entries say of when they were made, Unix seconds.
+        since_time: the same, of entries that were in the log by then, Unix seconds, as far as this
+            monitor saw.
         provenances: Sigstore bundles of releases.
         processes: that judge entries.
         progress: told after each stretch.
@@ -139,9 +140,8 @@ class _Run:
         else:
             history, extended = self._history(newest)  # 2
         entries, whole = self._entries(extended)  # 3 to 6
-        chains = chains_section(
-            book, whole=whole, since_index=audit.since_index, since_time=audit.since_time
-        )
+        since = max(audit.since_index, book.size_at(audit.since_time))
+        chains = chains_section(book, whole=whole, since=since)
         return (
             checkpoint,
             Section(name="history", title="One history", findings=history),
@@ -168,7 +168,7 @@ class _Run:
             return (unserved(error), *skipped_all(HISTORY_TESTS, "it could not be read")), None
         if history is not History.EXTENDED:
             return history_findings(history, known, newest, self._keeper), None
-        self._book.commit(note=newest.note, time=newest.time)
+        self._book.saw(newest)
         if known:
             return history_findings(history, known, newest, self._keeper), newest
         kept = "this is the first look" if self._audit.folder else "keep it with --state"

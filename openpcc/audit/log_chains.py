@@ -21,19 +21,18 @@ MOST_FAULTS = 16
 """Faults in a finding; the words of five."""
 
 
-def chains_section(book: Book, *, whole: bool, since_index: int, since_time: int) -> Section:
+def chains_section(book: Book, *, whole: bool, since: int) -> Section:
     """Judge the faults of chains.
 
     Args:
         book: what is remembered.
         whole: whether the log was read to its end; what was not read may have faults.
-        since_index: faults of earlier entries are not held against the log.
-        since_time: the same, by what the entries say of when they were made, Unix seconds.
+        since: faults of entries before this index are not held against the log.
     """
     findings = []
     for kind, name in FAULTS.items():
         kept = book.kept_faults(kind)
-        held = [one for one in kept if one.index >= since_index and one.time >= since_time]
+        held = [one for one in kept if one.index >= since]
         # Of faults that were only counted, nobody knows where they were.
         unknown = book.faults[kind.value] - len(kept)
         findings.append(_finding(name, held, len(kept) - len(held), unknown, whole=whole))
@@ -42,6 +41,7 @@ def chains_section(book: Book, *, whole: bool, since_index: int, since_time: int
             {
                 "chain": f"{one.kind.name.lower()} of {one.name}",
                 "entries": one.length,
+                "first": one.first(),
                 "newest": None if one.head is None else one.head.sequence,
                 "index": one.index,
             }

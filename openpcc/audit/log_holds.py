@@ -54,8 +54,8 @@ def releases(
     book: Book, policy: ClientPolicy, *, provenances: Sequence[bytes], now: int
 ) -> Section:
     """Judge the newest status and what it lists."""
-    head = book.chain(EntryKind.STATUS, policy.log.origin)
-    if not head.entry:
+    head = book.find(EntryKind.STATUS, policy.log.origin)
+    if head is None:
         missing = failed("log.status-age", "the log has no status by the policy's signers")
         findings = (missing, *skipped_all(STATUS_TESTS[1:], "there is no status"))
         return Section(name="releases", title="Releases and status", findings=findings)

@@ -61,7 +61,8 @@ TESTS: Mapping[str, Tested] = {
         text="entries that too few of the policy's signers have signed; anybody may submit"
     ),
     "log.foreign": Tested(
-        text="signed entries about other logs, and announcements of others' keys"
+        text="signed entries about other logs, of more services than are followed, and "
+        "announcements of others' keys"
     ),
     "log.repeated": Tested(text="entries that repeat a statement; they say nothing new"),
     "log.restarted": Tested(text="entries judged anew, because the policy changed"),

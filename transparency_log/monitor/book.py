@@ -23,9 +23,13 @@ from transparency_log.monitor.chain import Fault, FaultKind, Head
 from transparency_log.monitor.holdings import Holdings
 from transparency_log.monitor.tables import clear, connect
 from transparency_log.monitor.watch import Watch
+from transparency_log.witness_policy import WitnessedCheckpoint
 
 MAX_FAULTS = 256
-"""Faults kept with their words; more are counted."""
+"""Faults of a kind that are kept with their words; more are counted."""
+
+MAX_CHAINS = 256
+"""Chains that are followed; service signers could name a service more in each entry."""
 
 
 class Book:
@@ -57,16 +61,20 @@ class Book:
         self.faults: Counter[str] = Counter()
         self.restarted = self._load()
 
-    def chain(self, kind: EntryKind, name: str) -> Chain:
-        """Give a chain, which may be new."""
-        key = (kind, name)
-        if key not in self._chains:
-            row = self._database.execute(
-                "INSERT INTO chain (kind, name, length) VALUES (?, ?, 0) RETURNING id",
-                (kind.name, name),
-            ).fetchone()
-            self._chains[key] = Chain(self._database, row[0], kind, name)
-        return self._chains[key]
+    def find(self, kind: EntryKind, name: str) -> Chain | None:
+        """Give a chain; None: nothing of it was found."""
+        return self._chains.get((kind, name))
+
+    def begin(self, kind: EntryKind, name: str) -> Chain | None:
+        """Begin a chain; None: there are too many, and it is not one that the policy names."""
+        asked = kind is EntryKind.STATUS or name == self._watch.name
+        if len(self._chains) >= MAX_CHAINS and not asked:
+            return None
+        row = self._database.execute(
+            "INSERT INTO chain (kind, name) VALUES (?, ?) RETURNING id", (kind.name, name)
+        ).fetchone()
+        self._chains[kind, name] = Chain(self._database, row[0], kind, name)
+        return self._chains[kind, name]
 
     @property
     def chains(self) -> Sequence[Chain]:
@@ -85,41 +93,57 @@ class Book:
         if self.faults[fault.kind.value] > MAX_FAULTS:
             return False
         self._database.execute(
-            "INSERT INTO fault VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (*key, fault.index, fault.time, fault.text, fault.other),
+            "INSERT INTO fault VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (*key, fault.index, fault.text, fault.other),
         )
         return True
 
     def kept_faults(self, kind: FaultKind) -> list[Fault]:
         """Give the faults of a kind that are kept, in the log's order."""
         rows = self._database.execute(
-            "SELECT chain, sequence, digest, idx, time, text, other FROM fault WHERE kind = ?"
+            "SELECT chain, sequence, digest, idx, text, other FROM fault WHERE kind = ?"
             " ORDER BY idx",
             (kind.value,),
         )
         return [
-            Fault(kind=kind, chain=c, sequence=s, digest=d, index=i, time=t, text=text, other=other)
-            for c, s, d, i, t, text, other in rows
+            Fault(kind=kind, chain=c, sequence=s, digest=d, index=i, text=text, other=other)
+            for c, s, d, i, text, other in rows
         ]
 
-    def commit(self, frontier: Frontier | None = None, *, note: bytes = b"", time: int = 0) -> None:
+    def commit(self, frontier: Frontier | None = None) -> None:
         """Write what was taken since the last time, and how far the log was judged with it."""
         if frontier is not None:
             self.frontier = frontier
-        if note:
-            self.note, self.time = note, max(time, self.time)
-        self._database.executemany(
-            "UPDATE chain SET sequence = ?, leaf = ?, idx = ?, time = ?, entry = ?, length = ?"
-            " WHERE id = ?",
-            [
-                (one.head.sequence, one.head.leaf, one.index, one.time, one.entry, one.length,
-                 one.key)
-                for one in self._chains.values()
-                if one.head is not None
-            ],
-        )  # fmt: skip
+        for one in self._chains.values():
+            if one.changed and one.head is not None:
+                self._database.execute(
+                    "UPDATE chain SET sequence = ?, leaf = ?, idx = ?, entry = ?, length = ?"
+                    " WHERE id = ?",
+                    (one.head.sequence, one.head.leaf, one.index, one.entry, one.length, one.key),
+                )
+                one.changed = False
         self._write_meta()
         self._database.commit()
+
+    def saw(self, checkpoint: WitnessedCheckpoint) -> None:
+        """Remember a checkpoint that extends the one before; what was seen before is not lost."""
+        self._database.execute(
+            "INSERT OR IGNORE INTO seen VALUES (?, ?)",
+            (checkpoint.checkpoint.size, checkpoint.time),
+        )
+        self.note, self.time = checkpoint.note, max(checkpoint.time, self.time)
+        self.commit()
+
+    def size_at(self, time: int) -> int:
+        """Give the size that the log had at a time at least, by the checkpoints that were seen.
+
+        What stands behind it came later, or nobody here knows. What entries say themselves of when
+        they were made does not count: whoever is to be audited wrote it.
+        """
+        row = self._database.execute(
+            "SELECT max(size) FROM seen WHERE time <= ?", (time,)
+        ).fetchone()
+        return row[0] or 0
 
     def close(self) -> None:
         """Forget what was not committed."""
@@ -167,20 +191,13 @@ class Book:
 
     def _read_chains(self) -> None:
         rows = self._database.execute(
-            "SELECT id, kind, name, sequence, leaf, idx, time, entry, length FROM chain"
+            "SELECT id, kind, name, sequence, leaf, idx, entry, length FROM chain"
         )
-        for key, kind, name, sequence, leaf, index, time, entry, length in rows.fetchall():
+        for key, kind, name, sequence, leaf, index, entry, length in rows.fetchall():
             chain = Chain(self._database, key, EntryKind[kind], name)
             chain.head = Head(sequence=sequence, leaf=leaf)
-            chain.index, chain.time, chain.entry, chain.length = index, time, entry, length
+            chain.index, chain.entry, chain.length = index, entry, length
             self._chains[EntryKind[kind], name] = chain
-        newest = self._database.execute(
-            "SELECT kind, name, model, root, size FROM directory JOIN chain"
-            " ON chain.id = directory.chain ORDER BY directory.sequence"
-        )
-        for kind, name, model, root, size in newest:
-            chain = self._chains[EntryKind[kind], name]
-            chain.directories[model] = root + size.to_bytes(8, "big")
 
 
 @contextmanager

@@ -17,10 +17,10 @@ class Chain:
         self.name = name
         self.head: Head | None = None
         self.index = 0
-        self.time = 0
         self.length = 0
         self.entry = b""
-        self.directories: dict[str, bytes] = {}
+        self.changed = False
+        self._directories: dict[str, tuple[bytes, int]] = {}
 
     def placed(self, sequence: int) -> Placed | None:
         """See `chain.Numbers`."""
@@ -56,12 +56,29 @@ class Chain:
     def advance(self, link: Link, entry: bytes) -> None:
         """Make an entry the head."""
         self.head = Head(sequence=link.sequence, leaf=link.leaf)
-        self.index, self.time, self.entry = link.index, link.time, entry
+        self.index, self.entry, self.changed = link.index, entry, True
         for one in link.directories:
-            mark = one.root + one.size.to_bytes(8, "big")
-            if self.directories.get(one.model) != mark:
-                self.directories[one.model] = mark
+            if self._directory(one.model) != (one.root, one.size):
                 self._database.execute(
                     "INSERT INTO directory VALUES (?, ?, ?, ?, ?, ?, ?)",
                     (self.key, one.model, link.sequence, link.index, link.time, one.root, one.size),
                 )
+        self._directories = {one.model: (one.root, one.size) for one in link.directories}
+
+    def first(self) -> int | None:
+        """Give the lowest number there is; None: the chain is empty."""
+        row = self._database.execute(
+            "SELECT min(sequence) FROM number WHERE chain = ?", (self.key,)
+        ).fetchone()
+        return None if row[0] is None else int(row[0])
+
+    def _directory(self, model: str) -> tuple[bytes, int] | None:
+        """Give the newest directory of a model that is remembered."""
+        if model in self._directories:
+            return self._directories[model]
+        row = self._database.execute(
+            "SELECT root, size FROM directory WHERE chain = ? AND model = ?"
+            " ORDER BY sequence DESC LIMIT 1",
+            (self.key, model),
+        ).fetchone()
+        return None if row is None else (row[0], row[1])

@@ -34,7 +34,6 @@ class Fault:
         chain: kind and name of the chain, for people.
         sequence: number of the entry that shows it.
         index: where that entry stands in the log.
-        time: what the entry says of when it was made, Unix seconds.
         text: what was found.
         other: of equivocation, where the first entry of that number stands.
         digest: of the payload; with the chain and number it tells a fault from a repeated one.
@@ -44,7 +43,6 @@ class Fault:
     chain: str
     sequence: int
     index: int
-    time: int
     text: str
     digest: bytes
     other: int | None = None
@@ -160,7 +158,6 @@ def _fault(kind: FaultKind, link: Link, text: str, *, other: int | None = None) 
         chain=chain_name(link),
         sequence=link.sequence,
         index=link.index,
-        time=link.time,
         text=text,
         digest=link.digest,
         other=other,

@@ -50,37 +50,52 @@ class Holdings:
         return None if row is None else _release(row)
 
     def releases(self, limit: int) -> list[KnownRelease]:
-        """Give the newest releases in the log's order."""
+        """Give the newest releases in the log's order; of one in many envelopes, the first."""
         rows = self._database.execute(
-            "SELECT idx, leaf, expires, entry FROM release ORDER BY idx DESC LIMIT ?", (limit,)
+            "SELECT min(idx), leaf, expires, entry FROM release GROUP BY digest"
+            " ORDER BY min(idx) DESC LIMIT ?",
+            (limit,),
         )
         return [_release(row) for row in rows][::-1]
 
-    def take_release(self, release: SeenRelease, entry: bytes) -> None:
-        """Remember a release."""
+    def take_release(self, release: SeenRelease, entry: bytes) -> bool:
+        """Remember a release; say whether its payload is new."""
+        new = self._database.execute(
+            "SELECT 1 FROM release WHERE digest = ? LIMIT 1", (release.digest,)
+        ).fetchone()
         self._database.execute(
-            "INSERT OR IGNORE INTO release VALUES (?, ?, ?, ?)",
-            (release.leaf, release.index, release.expires, entry),
+            "INSERT OR IGNORE INTO release VALUES (?, ?, ?, ?, ?)",
+            (release.leaf, release.digest, release.index, release.expires, entry),
         )
+        return new is None
 
     def take_listing(self, link: Link) -> None:
         """Remember what the newest status lists, and which releases it revokes."""
         if link.releases == self.listed:
             return
-        for leaf in set(self.listed) - set(link.releases):
-            known = self.release(leaf)
-            if known is None or known.expires > link.time:  # else it was only cleared away
-                self._database.execute(
-                    "INSERT OR IGNORE INTO revoked VALUES (?, ?)", (leaf, link.sequence)
-                )
+        still = {self._identity(leaf) for leaf in link.releases}
+        for leaf in self.listed:
+            known, identity = self.release(leaf), self._identity(leaf)
+            if identity in still or (known is not None and known.expires <= link.time):
+                continue  # it is still listed, or was cleared away once it had expired
+            self._database.execute(
+                "INSERT OR IGNORE INTO revoked VALUES (?, ?)", (identity, link.sequence)
+            )
         self.listed = link.releases
 
     def revoked(self, leaf: bytes) -> int | None:
         """Give the number of the first status that listed a release no more; None: none did."""
         row = self._database.execute(
-            "SELECT sequence FROM revoked WHERE leaf = ?", (leaf,)
+            "SELECT sequence FROM revoked WHERE release = ?", (self._identity(leaf),)
         ).fetchone()
         return None if row is None else int(row[0])
+
+    def _identity(self, leaf: bytes) -> bytes:
+        """Name a release by its payload: another envelope must not bring back what was revoked."""
+        row = self._database.execute(
+            "SELECT digest FROM release WHERE leaf = ?", (leaf,)
+        ).fetchone()
+        return leaf if row is None else bytes(row[0])
 
     def take_rotation(self, one: SeenRotation) -> None:
         """Remember an announcement."""

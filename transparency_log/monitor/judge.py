@@ -4,7 +4,8 @@ An entry is one of these, and each is counted:
 
 - malformed   it does not parse, or its signers signed what does not
 - unsigned    too few signatures of the policy's signers of its kind
-- foreign     signed by them, and about another log; or an announcement about others' keys
+- foreign     signed by them, and about another log; or an announcement about others' keys; or one
+              of more services than a monitor follows (`book`)
 - verified    the rest: given back, for the chains
 """
 
@@ -77,10 +78,11 @@ class Link:
 
 @dataclass(frozen=True, kw_only=True)
 class SeenRelease:
-    """A verified release."""
+    """A verified release; `digest` is of its payload."""
 
     index: int
     leaf: bytes
+    digest: bytes
     expires: int
 
 
@@ -134,7 +136,12 @@ def _entry(index: int, data: bytes, watch: Watch) -> Seen | Passed:
 def _signed(index: int, unverified: UnverifiedEntry, watch: Watch) -> Seen | Passed:
     match verify_parsed(unverified, watch.signers[unverified.kind]):
         case Release() as release:
-            return SeenRelease(index=index, leaf=release.leaf_hash, expires=release.expires)
+            return SeenRelease(
+                index=index,
+                leaf=release.leaf_hash,
+                digest=release.payload_digest,
+                expires=release.expires,
+            )
         case Status() as status:
             return _status(index, status) if status.log == watch.log.origin else Passed.FOREIGN
         case Service() as service:

@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -21,8 +21,9 @@ from transparency_log.errors import ConfigurationError, LogError
 from transparency_log.follow import Stretch, follow
 from transparency_log.merkle import leaf_hash
 from transparency_log.monitor.book import Book
-from transparency_log.monitor.chain import Fault, FaultKind, step
-from transparency_log.monitor.judge import Judged, Link, SeenRelease, SeenRotation, judge
+from transparency_log.monitor.book_chain import Chain
+from transparency_log.monitor.chain import Fault, FaultKind, Placed, step
+from transparency_log.monitor.judge import Judged, Link, Passed, SeenRelease, SeenRotation, judge
 from transparency_log.monitor.watch import Watch
 from transparency_log.tile import TILE_WIDTH
 from transparency_log.witness_policy import WitnessedCheckpoint
@@ -32,6 +33,9 @@ AT_ONCE = 4096
 
 AHEAD = 2
 """Stretches that are read ahead for each process."""
+
+MAX_AHEAD = 128 * 2**20
+"""Bytes that are read ahead; a stretch of ours has 4 MB, one of a flood 32 MB."""
 
 Keep = Callable[[bytes | None, bytes], object]
 """Keeps two entries that contradict each other; the first is None if the log serves it no more."""
@@ -83,12 +87,18 @@ def read(
                 stopped = error
                 break
             waiting.append((stretch, pool.submit(judge, stretch.start, stretch.entries, watch)))
-            while waiting and (len(waiting) > AHEAD * processes or waiting[0][1].done()):
+            while waiting and (_full(waiting, processes) or waiting[0][1].done()):
                 yield recorder.record(*waiting.popleft())
         while waiting:
             yield recorder.record(*waiting.popleft())
     if stopped is not None:
         raise stopped
+
+
+def _full(waiting: Sequence[tuple[Stretch, object]], processes: int) -> bool:
+    """Say whether enough is read ahead."""
+    held = sum(len(entry) for stretch, _ in waiting for entry in stretch.entries)
+    return len(waiting) > AHEAD * processes or held > MAX_AHEAD
 
 
 class _Recorder:
@@ -107,7 +117,7 @@ class _Recorder:
         for seen in judged.seen:
             entry = stretch.entries[seen.index - stretch.start]
             if isinstance(seen, SeenRelease):
-                book.holdings.take_release(seen, entry)
+                book.repeated += not book.holdings.take_release(seen, entry)
             elif isinstance(seen, SeenRotation):
                 book.holdings.take_rotation(seen)
             else:
@@ -117,33 +127,35 @@ class _Recorder:
 
     def _link(self, link: Link, entry: bytes, stretch: Stretch) -> None:
         book = self._book
-        chain = book.chain(link.kind, link.name)
+        chain = book.find(link.kind, link.name) or book.begin(link.kind, link.name)
+        if chain is None:
+            book.passed[Passed.FOREIGN.value] += 1
+            return
         handed = chain.head is None and book.holdings.handed(link.kind)
         result = step(chain.head, link, chain, handed=handed)
         book.repeated += result.repeated
         if result.fault is not None and book.take_fault(result.fault):
-            self._prove(result.fault, entry, stretch)
+            self._prove(result.fault, chain, entry, stretch)
         if result.new:
             chain.advance(link, entry)
             if link.kind is EntryKind.STATUS:
                 book.holdings.take_listing(link)
 
-    def _prove(self, fault: Fault, entry: bytes, stretch: Stretch) -> None:
-        if fault.kind is FaultKind.EQUIVOCATION and fault.other is not None:
-            self._keep(self._first(fault, fault.other, stretch), entry)
+    def _prove(self, fault: Fault, chain: Chain, entry: bytes, stretch: Stretch) -> None:
+        placed = chain.placed(fault.sequence)
+        if fault.kind is FaultKind.EQUIVOCATION and placed is not None:
+            self._keep(self._first(placed, stretch), entry)
 
-    def _first(self, fault: Fault, index: int, stretch: Stretch) -> bytes | None:
+    def _first(self, placed: Placed, stretch: Stretch) -> bytes | None:
         """Find the entry that another one contradicts; it was proved when it was read."""
+        index = placed.index
         if index >= stretch.start:
             return stretch.entries[index - stretch.start]
         try:
             found = self._client.bundle(index // TILE_WIDTH, self._size)[index % TILE_WIDTH]
         except LogError:
             return None
-        kind, _, name = fault.chain.partition(" of ")
-        placed = self._book.chain(EntryKind[kind.upper()], name).placed(fault.sequence)
-        same = placed is not None and placed.leaf == leaf_hash(found)
-        return found if same else None
+        return found if placed.leaf == leaf_hash(found) else None
 
 
 class _Here(Executor):

@@ -10,17 +10,20 @@ VERSION = 1
 
 SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value BLOB NOT NULL);
+CREATE TABLE seen (size INTEGER PRIMARY KEY, time INTEGER NOT NULL);
 CREATE TABLE chain (
   id INTEGER PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL, sequence INTEGER,
-  leaf BLOB, idx INTEGER, time INTEGER, entry BLOB, length INTEGER NOT NULL, UNIQUE (kind, name));
+  leaf BLOB, idx INTEGER, entry BLOB, length INTEGER, UNIQUE (kind, name));
 CREATE TABLE number (
   chain INTEGER, sequence INTEGER, idx INTEGER NOT NULL, leaf BLOB NOT NULL, digest BLOB NOT NULL,
   PRIMARY KEY (chain, sequence)) WITHOUT ROWID;
 CREATE TABLE wrapped (
   chain INTEGER, sequence INTEGER, leaf BLOB, PRIMARY KEY (chain, sequence, leaf)) WITHOUT ROWID;
 CREATE TABLE release (
-  leaf BLOB PRIMARY KEY, idx INTEGER NOT NULL, expires INTEGER NOT NULL, entry BLOB NOT NULL);
-CREATE TABLE revoked (leaf BLOB PRIMARY KEY, sequence INTEGER NOT NULL);
+  leaf BLOB PRIMARY KEY, digest BLOB NOT NULL, idx INTEGER NOT NULL, expires INTEGER NOT NULL,
+  entry BLOB NOT NULL);
+CREATE INDEX release_payload ON release (digest, idx);
+CREATE TABLE revoked (release BLOB PRIMARY KEY, sequence INTEGER NOT NULL);
 CREATE TABLE rotation (
   idx INTEGER PRIMARY KEY, role TEXT NOT NULL, name TEXT NOT NULL, stage TEXT NOT NULL,
   not_before INTEGER NOT NULL);
@@ -29,10 +32,10 @@ CREATE TABLE directory (
   root BLOB NOT NULL, size INTEGER NOT NULL, PRIMARY KEY (chain, model, sequence)) WITHOUT ROWID;
 CREATE TABLE fault (
   kind TEXT, chain TEXT, sequence INTEGER, digest BLOB, idx INTEGER NOT NULL,
-  time INTEGER NOT NULL, text TEXT NOT NULL, other INTEGER,
+  text TEXT NOT NULL, other INTEGER,
   PRIMARY KEY (kind, chain, sequence, digest)) WITHOUT ROWID;
 """
-TABLES = (
+TABLES_OF_A_POLICY = (
     "chain", "number", "wrapped", "release", "revoked", "rotation", "directory", "fault",
 )  # fmt: skip
 
@@ -60,6 +63,6 @@ def connect(path: Path | None) -> sqlite3.Connection:
 
 
 def clear(database: sqlite3.Connection) -> None:
-    """Forget everything but what is in `meta`."""
-    for table in TABLES:
+    """Forget what was found under a policy; which checkpoints were seen stays."""
+    for table in TABLES_OF_A_POLICY:
         database.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours

@@ -4,7 +4,6 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,16 +11,19 @@ from openpcc.audit.log import LogAudited
 from openpcc.audit.report import Outcome, Verdict
 from tests.fakes.sigstore import BUILD_TYPE, BUILDER, IDENTITY, ISSUER, SOURCE, Sigstore, statement
 from tests.openpcc.audit.planted import NOW, audited, failing, policy_of
-from tests.transparency_log.memory_log import MemoryLog, key, status_entry
+from tests.transparency_log.memory_log import MemoryLog, key, service_statement, status_entry
 from tests.transparency_log.monitor.chains import Planted
 from tests.transparency_log.monitor.test_reader import rotation
 from transparency_log.checkpoint import Checkpoint
-from transparency_log.entry import Signer
+from transparency_log.dsse import sign
+from transparency_log.entry import Signer, parse_entry, sign_entry
 from transparency_log.errors import FetchError, NotFoundError
+from transparency_log.merkle import leaf_hash
 from transparency_log.note import format_note
 from transparency_log.provenance import ProvenancePolicy
 from transparency_log.provenance_root import TrustRoot
 from transparency_log.provenance_signed import Signer as BuildSigner
+from transparency_log.statement import PAYLOAD_TYPE
 from transparency_log.witness_policy import Witness
 
 Plant = Callable[[Planted], object]
@@ -137,12 +139,64 @@ def test_keeps_both_entries_of_an_equivocation(tmp_path: Path):
     assert (kept / "second.json").read_bytes() == second
 
 
-@pytest.mark.parametrize("settings", [{"since_index": 8}, {"since_time": NOW + 1}])
-def test_since_leaves_out_what_was_explained(settings: dict[str, Any]):
+def test_since_leaves_out_what_was_explained():
     planted = Planted().honest()
     a_gap(planted)
     assert failing(audited(planted, since_index=7)) == ["log.chain-gap"]
-    assert failing(audited(planted, **settings)) == []
+    assert failing(audited(planted, since_index=8)) == []
+
+
+def test_since_goes_by_when_the_log_was_seen_not_by_what_entries_say(tmp_path: Path):
+    planted = Planted().honest()
+    a_gap(planted)
+    audited(planted, tmp_path)
+    assert failing(audited(planted, tmp_path, since_time=NOW)) == []
+    planted.append(status_entry(planted.log, 0, issued=1))  # dated long before
+    note = planted.log.note(times=(NOW + 60, NOW + 60))
+    fetch = shown(planted, note)
+    found = audited(planted, tmp_path, fetch=fetch, now=NOW + 60, since_time=NOW)
+    assert failing(found) == ["log.equivocation"]
+
+
+def test_a_time_before_anything_was_seen_leaves_out_nothing(tmp_path: Path):
+    planted = Planted().honest()
+    a_gap(planted)
+    assert failing(audited(planted, tmp_path, since_time=NOW - 1)) == ["log.chain-gap"]
+
+
+def test_a_revoked_release_is_not_brought_back_in_another_envelope():
+    planted = Planted().honest()
+    planted.status(releases=())
+    payload = parse_entry(planted.log.entries[0]).envelope.unverified_payload
+    signers = [planted.log.release, planted.log.status]
+    copy = planted.append(sign(payload, PAYLOAD_TYPE, signers).encode())
+    planted.status(releases=(leaf_hash(copy),))
+    found = audited(planted)
+    assert failing(found) == ["log.release-revoked"]
+    assert actual(found, "log.repeated") == "1"
+
+
+def test_one_release_in_another_envelope_is_no_revocation():
+    planted = Planted().honest()
+    payload = parse_entry(planted.log.entries[0]).envelope.unverified_payload
+    signers = [planted.log.release, planted.log.status]
+    copy = planted.append(sign(payload, PAYLOAD_TYPE, signers).encode())
+    planted.status(releases=(leaf_hash(copy),))
+    planted.status()
+    assert failing(audited(planted)) == []
+
+
+def test_more_services_than_are_followed_leave_the_policys_own(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("transparency_log.monitor.book.MAX_CHAINS", 2)
+    planted = Planted()
+    for number in range(4):
+        statement = replace(service_statement(0), service=f"{number}.example")
+        planted.append(sign_entry(statement, [planted.log.service]))
+    planted.honest()
+    planted.service(sequence=9)
+    found = audited(planted)
+    assert actual(found, "log.foreign") == "2"
+    assert failing(found) == ["log.chain-gap"]
 
 
 def test_faults_that_were_only_counted_are_held_whatever_since_says(
@@ -277,10 +331,11 @@ def test_a_log_without_a_checkpoint_is_reported():
     assert (failing(found), found.reached) == (["log.served"], True)
 
 
-def test_a_log_without_status_or_service_is_flagged():
+def test_a_log_without_status_or_service_is_flagged(tmp_path: Path):
     planted = Planted()
     planted.release()
-    assert failing(audited(planted)) == ["log.status-age", "log.service-lapsed"]
+    for _ in range(2):
+        assert failing(audited(planted, tmp_path)) == ["log.status-age", "log.service-lapsed"]
 
 
 def test_a_changed_policy_begins_anew_and_says_so(tmp_path: Path):

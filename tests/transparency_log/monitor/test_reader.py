@@ -39,7 +39,7 @@ def follow(
     newest = client.checkpoint()
     for _ in read(client, newest, book, watch or planted.watch, processes=processes, keep=keep):
         pass
-    book.commit(note=newest.note, time=newest.time)
+    book.saw(newest)
 
 
 def faults(planted: Planted) -> dict[str, int]:
