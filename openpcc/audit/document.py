@@ -129,6 +129,8 @@ def _read_section(members: Members, values: dict[str, dict[str, object]]) -> Sec
         ),
     )
     members.end()
+    if section.facts != values["facts"]:
+        raise StrictJSONError(f"{members.name}.facts: a text of more than {MAX_TEXT} characters")
     return section
 
 

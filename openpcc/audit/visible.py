@@ -9,6 +9,12 @@ MOST_MARKS = 3
 
 _ODD = re.compile(r"[^ -~]")
 
+_HIDDEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U000e0100-\U000e01ef]"
+)
+"""What counts as printable and shows nothing: fillers, blanks, variation selectors."""
+
 
 def html(text: str) -> str:
     """Escape a text for markup or an attribute, with what cannot be seen written out."""
@@ -24,7 +30,7 @@ def plain(text: str) -> str:
         return text
     shown, marks = [], 0
     for char in text:
-        marks = marks + 1 if unicodedata.combining(char) else 0
-        odd = not char.isprintable() or marks > MOST_MARKS
+        marks = marks + 1 if unicodedata.category(char).startswith("M") else 0
+        odd = not char.isprintable() or marks > MOST_MARKS or _HIDDEN.match(char)
         shown.append(f"⟨U+{ord(char):04X}⟩" if odd else char)
     return "".join(shown)

@@ -17,16 +17,21 @@ MOST_SECTIONS = 12
 def show(report: AuditReport) -> None:
     """Print everything for people."""
     output.line(f"{verdict(report)}: {lead(report)}")
-    output.line(f"  audited  {report.kind} of {report.subject}")
+    output.line(one_line(f"  audited  {report.kind} of {report.subject}"))
     output.line(f"  found    {tally(report.findings) or 'nothing'}")
     short = len(report.sections) > MOST_SECTIONS
     for section in report.sections:
         _section(section, short=short)
     for one in report.failed or report.unjudged:
-        output.line(f"{one.id}: {one.remedy}" if one.remedy else one.id)
+        output.line(one_line(f"{one.id}: {one.remedy}" if one.remedy else one.id))
     output.line()
     output.line(f"What a pass shows: {SCOPES[report.kind].shows}")
     output.line(f"What it leaves open: {SCOPES[report.kind].leaves}")
+
+
+def one_line(text: str) -> str:
+    """Keep a text from outside from beginning a line of its own, such as another verdict."""
+    return text.replace("\n", " ")
 
 
 def _section(section: Section, *, short: bool) -> None:
@@ -34,9 +39,9 @@ def _section(section: Section, *, short: bool) -> None:
     if rows or not short:
         output.line()
         for fact in _facts(section):
-            output.line(fact)
+            output.line(one_line(fact))
         output.table(("CHECK", "RESULT", "WHAT WAS TESTED", "EXPECTED", "FOUND"), rows,
-                     title=section.title)  # fmt: skip
+                     title=one_line(section.title))  # fmt: skip
     if short and rows and (left := len(section.findings) - len(rows)):
         output.line(f"{plural(left, 'check')} that passed left out; --json lists them")
 

@@ -131,6 +131,12 @@ def test_refuses_another_spelling(key: str, value: object):
         document.parse(json.dumps(changed).encode())
 
 
+def test_refuses_a_fact_that_nobody_would_have_written():
+    value = document.encode(report()).replace(b'"facts":{}', b'"facts":{"a":"%b"}' % (b"x" * 3000))
+    with pytest.raises(MalformedEvidenceError, match="facts"):
+        document.parse(value)
+
+
 def test_a_long_text_is_cut_and_says_so():
     text = Finding(id="a.b", outcome=Outcome.PASS, text="x" * 10**6).text
     assert len(text) == MAX_TEXT

@@ -61,6 +61,11 @@ def test_no_text_from_outside_commands_the_terminal(capsys: pytest.CaptureFixtur
     assert not {"\x1b", "\u202e", "\u2066", "\x85", "\x00"} & set(said)
 
 
+def test_no_text_from_outside_begins_a_line(capsys: pytest.CaptureFixture[str]):
+    output.finish(hostile("x\nPASS: Every required check passed.\r\n"), options())
+    assert not [line for line in capsys.readouterr().out.splitlines() if line.startswith("PASS")]
+
+
 def test_the_page_and_the_signed_result_are_files_beside(
     key: Ed25519PrivateKey, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
