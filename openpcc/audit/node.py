@@ -52,7 +52,7 @@ BUSY_WAIT = 12
 BUSY_TRIES = 3
 
 MOST_NODES = 1024
-"""Nodes that one audit challenges."""
+"""Nodes that one audit may challenge: at one a second, half an hour's."""
 
 WINDOWS = 3
 """Times the audit begins again when a window ends in the middle of it."""
@@ -69,8 +69,8 @@ class NodeAudit:
         policy: whose word counts.
         path: the way to the service.
         states: what was accepted before.
-        leaf: beginning of the leaf hash of the node, hex; None: one drawn at random.
-        every: challenge all that are listed, or all whose leaf hash begins so.
+        leaf: beginning of the leaf hashes of the nodes that are meant, hex; None: all nodes.
+        most: nodes to challenge, drawn at random among those.
         now: the local clock.
         wait: waits so many seconds.
         nonce: gives fresh random bytes.
@@ -80,7 +80,7 @@ class NodeAudit:
     path: ServicePath
     states: StateFile
     leaf: str | None = None
-    every: bool = False
+    most: int = 1
     now: Callable[[], int] = clock.now
     wait: Callable[[float], object] = time.sleep
     nonce: Callable[[int], bytes] = secrets.token_bytes
@@ -106,8 +106,7 @@ class NodeAudit:
 
     @property
     def _subject(self) -> str:
-        which = "every node" if self.every else "a node drawn at random"
-        return which if self.leaf is None else f"leaf {self.leaf}"
+        return "nodes drawn at random" if self.leaf is None else f"leaf {self.leaf}"
 
     def _sections(self) -> list[Section]:
         try:
@@ -153,9 +152,8 @@ class NodeAudit:
         fitting = [
             listed for found, listed in listing.leaves.items() if found.hex().startswith(beginning)
         ]
-        if self.every or not fitting:
-            return fitting[:MOST_NODES]
-        return [secrets.choice(fitting)]
+        drawn = secrets.SystemRandom().sample(range(len(fitting)), min(self.most, len(fitting)))
+        return [fitting[one] for one in sorted(drawn)]
 
     def _challenged(self, listed: Listed, view: LogView) -> Section:
         """Steps 2 to 5 for one node."""

@@ -59,7 +59,7 @@ COMMANDS = {
             "contradiction": Command(help="judge two kept statements that contradict each other"),
         },
     ),
-    "audit": Command(help="check a whole service, and attack it", parts=AUDITS),
+    "audit": Command(help="check a whole service, and attack it", parts=AUDITS, whole=True),
     "policy": Command(
         help="show or check whom this client believes",
         parts={

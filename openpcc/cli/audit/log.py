@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from openpcc import clock
 from openpcc.audit import log_metrics
-from openpcc.audit.log import LogAudit, audit_log
+from openpcc.audit.log import LogAudit, LogAudited, audit_log
 from openpcc.cli import output as console
 from openpcc.cli.audit import arguments, output
 from openpcc.cli.audit.files import check_folder, write
@@ -55,21 +55,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Audit, and write what was asked for."""
-    now = clock.now()
     output.check(args)
     check_folder(args.metrics)
-    audit = _audit(args, now)
-    meter = Meter(shown=not args.json and sys.stderr.isatty())
-    with _source(args, audit) as fetch:
-        found = audit_log(fetch, replace(audit, progress=meter.show), now=now)
-    meter.end()
+    found = audit(args)
     if args.metrics is not None:
         write(args.metrics, log_metrics.render(found.report))
     code = output.finish(found.report, args)
     return code if found.reached else NETWORK
 
 
-def _audit(args: argparse.Namespace, now: int) -> LogAudit:
+def audit(args: argparse.Namespace) -> LogAudited:
+    """Audit the log.
+
+    Raises:
+        ConfigurationError: the arguments cannot be used.
+        TransportError, GatewayError, DirectoryError: relay or gateway do not offer their keys.
+    """
+    now = clock.now()
+    terms = _terms(args, now)
+    meter = Meter(shown=not args.json and sys.stderr.isatty())
+    with _source(args, terms) as fetch:
+        found = audit_log(fetch, replace(terms, progress=meter.show), now=now)
+    meter.end()
+    return found
+
+
+def _terms(args: argparse.Namespace, now: int) -> LogAudit:
     if not 1 <= args.minutes <= 10_000:
         raise ConfigurationError("--minutes: from 1 to 10000")
     policy, _ = client_policy(args)
@@ -93,7 +104,7 @@ def _since(text: str | None, now: int) -> tuple[int, int]:
 
 
 @contextmanager
-def _source(args: argparse.Namespace, audit: LogAudit) -> "Iterator[Fetch]":
+def _source(args: argparse.Namespace, terms: LogAudit) -> "Iterator[Fetch]":
     """Open where the log is read."""
     seconds = 60.0 * args.minutes
     if args.log is not None:
@@ -107,5 +118,5 @@ def _source(args: argparse.Namespace, audit: LogAudit) -> "Iterator[Fetch]":
     if args.policy is not None and args.config is None:
         console.note("openpcc: the policy is the one named; the relay is the configuration's")
     config = ClientConfig.load(args.config)
-    with mirrored(config, service=audit.policy.service, seconds=seconds) as fetch:
+    with mirrored(config, service=terms.policy.service, seconds=seconds) as fetch:
         yield fetch

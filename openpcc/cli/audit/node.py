@@ -8,7 +8,7 @@ answered at all.
 import argparse
 import re
 
-from openpcc.audit.node import NodeAudit
+from openpcc.audit.node import MOST_NODES, NodeAudit
 from openpcc.audit.report import AuditReport
 from openpcc.cli.audit import output, service
 from openpcc.errors import ConfigurationError
@@ -21,7 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add = parser.add_argument
     add("leaf", metavar="LEAF", nargs="?", help="beginning of the leaf hash, 8 hex digits or more")
-    add("--every", action="store_true", help="challenge every node that is listed")
+    add("--every", dest="most", action="store_const", const=MOST_NODES, default=1,
+        help=f"challenge every node that is listed, up to {MOST_NODES}")  # fmt: skip
     service.add_service(parser)
     output.add_output(parser)
 
@@ -49,5 +50,5 @@ def audit(args: argparse.Namespace) -> AuditReport:
             path=found.path("relay", relay),
             states=found.states,
             leaf=leaf,
-            every=args.every,
+            most=args.most,
         ).run()
