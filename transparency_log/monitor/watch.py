@@ -66,7 +66,7 @@ class Watch:
         """Say how an announcement concerns this policy; None: it is about other keys."""
         listed = self._listed(rotation.role, rotation.name)
         old, new = set(rotation.old.keys), set(rotation.new.keys)
-        if not listed or rotation.log != self.log.origin:
+        if rotation.log != self.log.origin:
             return None
         if listed == new:
             return Stage.DONE

@@ -14,13 +14,15 @@ from tests.transparency_log.memory_log import (
     status_statement,
 )
 from tests.transparency_log.monitor.chains import SERVICE, Planted, wrapped
-from transparency_log.entry import EntryKind, EntrySigners, Signer, sign_entry
+from transparency_log.dsse import sign
+from transparency_log.entry import EntryKind, EntrySigners, Signer, parse_entry, sign_entry
 from transparency_log.errors import ConfigurationError, FetchError, InconsistentError
 from transparency_log.monitor.book import Book, opened
 from transparency_log.monitor.chain import FaultKind
 from transparency_log.monitor.reader import Keep, read
 from transparency_log.monitor.watch import Stage, Watch
 from transparency_log.rotation import Role, RoleKeys, RotationStatement
+from transparency_log.statement import PAYLOAD_TYPE
 from transparency_log.strict_json import b64encode
 
 Pairs = list[tuple[bytes | None, bytes]]
@@ -184,6 +186,16 @@ def test_a_chain_that_was_handed_over_may_begin_with_any_number():
         follow(planted, book)
         assert (dict(book.faults), dict(book.passed)) == ({}, {"unsigned": 1})
         assert [one.stage for one in book.holdings.rotations(9)] == [Stage.DONE]
+
+
+def test_an_announcement_in_the_name_of_our_keys_must_be_signed_by_them():
+    planted = Planted()
+    thief, ours = Signer(private_key=key(88)), planted.log.status
+    payload = parse_entry(rotation(planted, ours, thief)).envelope.unverified_payload
+    planted.append(sign(payload, PAYLOAD_TYPE, [thief]).encode())
+    with opened(None, planted.watch) as book:
+        follow(planted, book)
+        assert (dict(book.passed), book.holdings.rotations(9)) == ({"unsigned": 1}, [])
 
 
 def test_an_announcement_by_others_hands_nothing_over():
