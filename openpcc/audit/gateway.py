@@ -99,13 +99,14 @@ class GatewayAudit:
                 path.fetch_keys()
             except PathError:
                 continue  # noted there
+        ahead = ""
         for _ in range(TRIES):
             try:
                 return self._window()
-            except WindowOverError:
-                continue
-        why = "a window ended in the middle of each try"
-        return [Section(name="directory", title="Directories", findings=_skipped(why, UNLISTED))]
+            except WindowOverError as error:
+                ahead = str(error)
+        findings = (GATEWAY.failed("gateway.shard", ahead), *_skipped(ahead, UNJUDGED))
+        return [Section(name="directory", title="Directories", findings=findings)]
 
     def _window(self) -> list[Section]:
         """Audit one window, from its entry to its nodes."""

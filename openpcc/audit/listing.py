@@ -22,7 +22,11 @@ MOST_LEAVES = 2**15
 
 
 class WindowOverError(Exception):
-    """The gateway serves directories of a later entry than the one that was read: begin again."""
+    """The gateway says that its directories are of a later entry than the one that was read.
+
+    So it is when a window ends meanwhile, and the audit begins again. One that still says so after
+    that names an entry which the log does not have.
+    """
 
 
 @dataclass
@@ -155,7 +159,9 @@ class ListingReader:
     def _same_window(self, sequence: int) -> None:
         """Compare the gateway's word for the window with the entry: it tells why a proof fails."""
         if sequence > self.service.sequence:
-            raise WindowOverError
+            raise WindowOverError(
+                f"shards of entry {sequence}; the newest in the log is {self.service.sequence}"
+            )
         if sequence < self.service.sequence:
             raise _StaleError(f"of entry {sequence}; the newest is {self.service.sequence}")
 

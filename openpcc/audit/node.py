@@ -22,6 +22,7 @@ from attestation.policy import NewestAccepted
 from attestation.result import Report
 from openpcc import clock
 from openpcc.audit import appraisal
+from openpcc.audit.gateway_tests import GATEWAY
 from openpcc.audit.listing import Listed, Listing, ListingReader, WindowOverError
 from openpcc.audit.node_tests import NODE
 from openpcc.audit.report import AuditKind, AuditReport, Finding, Section
@@ -113,16 +114,16 @@ class NodeAudit:
             self.path.fetch_keys()
         except PathError as error:
             return [Section(name="nodes", title="Nodes", findings=_unjudged(str(error)))]
-        why = "a window ended in the middle of each try"
+        ahead = ""
         for _ in range(WINDOWS):
             try:
                 return self._window()
-            except WindowOverError:
-                continue
+            except WindowOverError as error:
+                ahead = str(error)
             except OutOfTimeError as error:
-                why = str(error)
-                break
-        return [Section(name="nodes", title="Nodes", findings=_unjudged(why))]
+                return [Section(name="nodes", title="Nodes", findings=_unjudged(str(error)))]
+        findings = (GATEWAY.failed("gateway.shard", ahead), *_unjudged("no node is known"))
+        return [Section(name="nodes", title="Nodes", findings=findings)]
 
     def _window(self) -> list[Section]:
         reader = TailReader(
@@ -171,13 +172,14 @@ class NodeAudit:
         return Section(name=name, title=title, findings=findings)
 
     def _answer(self, challenge: Challenge) -> bytes:
-        for _ in range(BUSY_TRIES):
+        for left in reversed(range(BUSY_TRIES)):
             try:
                 return self.path.challenge(challenge, MAX_BUNDLE)
             except GatewayError as error:
                 if error.code != "busy":
                     raise
-            self.wait(BUSY_WAIT)
+            if left:
+                self.wait(BUSY_WAIT)
         raise _BusyError("others used up what this node answers; run it again in a minute")
 
     def _judged(

@@ -23,6 +23,9 @@ from openpcc.trust import LogView
 from transparency_log.client import LogClient
 from transparency_log.errors import EquivocationError, LogError
 
+MOST_MODELS = 64
+"""Models that the report names."""
+
 LOG = "log"
 """How the way to the log itself is named."""
 
@@ -70,7 +73,7 @@ class TailReader:
             OutOfTimeError: the time for the audit is over.
         """
         first = self._round(paths, now)
-        if first.agree():
+        if first.agree() and not first.stale:
             return Tail(record=first.newest, findings=tuple(first.findings), split=first.split())
         self.wait(BEHIND)
         again = self._round(paths, now + BEHIND)
@@ -94,6 +97,8 @@ class _Reading:
     found: dict[str, Record] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     hint: Hint | None = None
+    stale: bool = False
+    """Whether a way showed an older record than another: a copy may be a moment behind."""
 
     def all(self, paths: Sequence[ServicePath]) -> None:
         for path in paths:
@@ -130,6 +135,8 @@ class _Reading:
         except LapsedEntryError as error:
             self.findings.append(GATEWAY.failed("gateway.lapsed", f"{name}: {error}"))
         except (DirectoryError, MalformedDirectoryError, LogError, PathError) as error:
+            if isinstance(error, DirectoryError) and error.code == "stale":
+                self.stale = True
             self.findings.append(GATEWAY.failed("gateway.record", f"{name}: {error}"))
         else:
             self.found[name] = found
@@ -205,8 +212,8 @@ def tail_facts(record: Record | None) -> Mapping[str, object]:
         "log_size": record.newest.checkpoint.size,
         "witnessed": record.witnessed,
         "candidates": service.parameters.candidates,
-        "models": [one.name for one in service.models],
-        "nodes_listed": [one.directory.size for one in service.models],
+        "models": [one.name for one in service.models[:MOST_MODELS]],
+        "nodes_listed": [one.directory.size for one in service.models[:MOST_MODELS]],
     }
 
 
