@@ -4,7 +4,7 @@ What refuses there refuses here. A check that the report lacks, or that was told
 judged, stands as one that could not be judged; a failure that the policy tolerates is reported.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from attestation.checks import Check
 from attestation.claims import Ground
@@ -134,8 +134,3 @@ def _extract(ground: Ground) -> Extract:
         value=ground.value[:MAX_VALUE],
         size=max(ground.size, len(ground.value)),
     )
-
-
-def simulated(reports: Iterable[Report]) -> bool:
-    """Say whether any of these protects nothing."""
-    return any(report.simulated for report in reports)

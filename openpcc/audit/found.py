@@ -60,7 +60,7 @@ def item(finding: Finding, anchor: str) -> str:
 def facts(section: Section) -> str:
     """Write what was counted or read."""
     shown = list(section.facts.items())[:MOST_FACTS]
-    rows = [(name.replace("_", " "), _fact(name, value)) for name, value in shown]
+    rows = [(name.replace("_", " "), fact(name, value)) for name, value in shown]
     if left := len(section.facts) - len(shown):
         rows.append((f"{left} more", "in the JSON report"))
     return pairs("facts", rows)
@@ -82,9 +82,9 @@ def sentence(text: str) -> str:
 
 
 def _told(finding: Finding) -> str:
-    rows = [("Expected", finding.expected), ("Found", finding.actual)]
-    if finding.outcome is Outcome.SKIP:
-        rows = [("Expected", finding.expected), ("Because", finding.actual)]
+    found = "Because" if finding.outcome is Outcome.SKIP else "Found"
+    expected = None if finding.expected == finding.actual else finding.expected
+    rows = [("Expected", expected), (found, finding.actual)]
     rows.append(("What to do", sentence(finding.remedy) if finding.remedy else None))
     return pairs("told", [(name, value) for name, value in rows if value is not None])
 
@@ -97,7 +97,8 @@ def moment(seconds: int) -> str:
         return str(seconds)  # a year of more than four digits
 
 
-def _fact(name: str, value: object) -> str:
+def fact(name: str, value: object) -> str:
+    """Write a fact for people."""
     if isinstance(value, int) and not isinstance(value, bool) and name in TIMES:
         return moment(value)
     return _value(value)

@@ -176,8 +176,8 @@ def _compared(said: Receipt, beside: Beside, body: bytes) -> Iterator[Finding]:
         yield _finding(
             f"receipt.{name}",
             outcome,
-            expected=expected,
-            actual=actual,
+            expected=None if equal else expected,
+            actual=None if equal else actual,
             extracts=_member(body, member),
         )
 

@@ -3,8 +3,7 @@
 Pure but for printing; everything from outside is cleaned by `output`.
 """
 
-from collections.abc import Iterator
-
+from openpcc.audit.found import fact
 from openpcc.audit.report import AuditReport, Finding, Outcome, Section
 from openpcc.audit.words import SCOPES, lead, tally, verdict
 from openpcc.cli import output
@@ -36,20 +35,16 @@ def one_line(text: str) -> str:
 
 def _section(section: Section, *, short: bool) -> None:
     rows = [_row(one) for one in section.findings if not short or one.outcome is not Outcome.PASS]
-    if rows or not short:
-        output.line()
-        for fact in _facts(section):
-            output.line(one_line(fact))
-        output.table(("CHECK", "RESULT", "WHAT WAS TESTED", "EXPECTED", "FOUND"), rows,
-                     title=one_line(section.title))  # fmt: skip
-    if short and rows and (left := len(section.findings) - len(rows)):
-        output.line(f"{plural(left, 'check')} that passed left out; --json lists them")
-
-
-def _facts(section: Section) -> Iterator[str]:
+    if short and not rows:
+        return
+    output.line()
+    output.line(one_line(section.title))
     for name, value in section.facts.items():
-        if isinstance(value, str | int):
-            yield f"  {name}: {value}"
+        output.line(one_line(f"  {name.replace('_', ' ')}: {fact(name, value)}"))
+    if rows:
+        output.table(("CHECK", "RESULT", "WHAT WAS TESTED", "EXPECTED", "FOUND"), rows)
+    if left := len(section.findings) - len(rows):
+        output.line(f"{plural(left, 'check')} that passed left out; --json lists them")
 
 
 def _row(one: Finding) -> tuple[str, ...]:
