@@ -90,6 +90,17 @@ class Impostor(SwappedKeys):
         yield _encapsulated(opened, bhttp.encode_response(answered))
 
 
+class CutExchange(GatewayExchange):
+    """A request that is whole but for the chunk that ends it."""
+
+    def __init__(self, keys: KeyConfig, request: bhttp.Request) -> None:
+        super().__init__(keys, request)
+        made = chunked_ohttp.ClientRequest.create(keys)
+        pieces = _pieces(bhttp.encode_request(request))
+        self.body = b"".join((made.head, *(made.seal(piece) for piece in pieces)))
+        self._opener = made.open_response()
+
+
 def ask(carrier: Carrier, keys: KeyConfig, request: bhttp.Request) -> bhttp.Response:
     """Ask the real gateway, and read its whole answer."""
     return read(carrier, GatewayExchange(keys, request))
@@ -114,6 +125,10 @@ def read(carrier: Carrier, exchange: GatewayExchange) -> bhttp.Response:
 def _encapsulated(opened: chunked_ohttp.GatewayRequest, message: bytes) -> Iterator[bytes]:
     sealer = opened.seal_response()
     yield sealer.head()
-    *first, last = [message[at : at + PIECE] for at in range(0, len(message), PIECE)]
+    *first, last = _pieces(message)
     yield from (sealer.seal(piece) for piece in first)
     yield sealer.seal(last, final=True)
+
+
+def _pieces(message: bytes) -> list[bytes]:
+    return [message[at : at + PIECE] for at in range(0, len(message), PIECE)]

@@ -5,6 +5,7 @@ the inner, the attacker is an `Impostor` and the victim `openpcc.reply.Reply`, w
 feeds and believes.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -15,11 +16,14 @@ from openpcc.audit.attack.target import QUESTION, Target
 from openpcc.audit.attack.wire import Wire
 from openpcc.client import OpenPCC
 from openpcc.errors import GatewayError, OpenPCCError, TruncatedReplyError
-from openpcc.protocol import bhttp, messages
+from openpcc.protocol import bhttp, messages, varint
 from openpcc.reply import Reply
 
 CUT_AFTER = 24576
 """Bytes: more than one OHTTP chunk, so that something authentic has arrived before the cut."""
+
+HEAD = 33
+"""Bytes of a sealed reply before its first record: which candidate it is of, and a nonce."""
 
 LONG = {"stream": True, "max_tokens": 256, "ignore_eos": True}
 """What makes a reply longer than that."""
@@ -73,7 +77,7 @@ def _edited_reply(target: Target) -> Refused:
     def answer(_: bhttp.Request, honest: Honest) -> bhttp.Response:
         genuine = honest()
         content = bytearray(genuine.content)
-        content[-1] ^= 1
+        content[_first_tag(genuine.content)] ^= 1
         return replace(genuine, content=bytes(content))
 
     return _fed(target, answer, "an altered reply was taken for the node's")
@@ -83,7 +87,7 @@ def _forged_reply(target: Target) -> Refused:
     forged = bhttp.encode_response(bhttp.Response(status=200, content=b'{"choices":[]}'))
 
     def answer(_: bhttp.Request, _honest: Honest) -> bhttp.Response:
-        return bhttp.Response(status=200, content=bytes(33) + forged)
+        return bhttp.Response(status=200, content=bytes(HEAD) + forged)
 
     return _fed(target, answer, "the gateway's own words were taken for the node's")
 
@@ -106,6 +110,13 @@ def _replayed_reply(target: Target) -> Refused:
 
     _honest(target, answer)
     return _fed(target, answer, "an older reply was taken for the answer", checked=True)
+
+
+def _first_tag(reply: bytes) -> int:
+    """Find the last byte of the first record's tag."""
+    size = varint.size_of(reply[HEAD])
+    length, _ = varint.decode(reply[HEAD : HEAD + size])
+    return HEAD + size + length - 1
 
 
 def _fed(target: Target, answer: Answer, gained: str, *, checked: bool = False) -> Refused:
@@ -131,7 +142,8 @@ def _honest(target: Target, answer: Answer) -> None:
 def _exchange(target: Target, answer: Answer) -> Reply:
     """Send one request through a hostile gateway; give the reply as the client knows it."""
     impostor = Impostor(target.carrier, target.snapshot.keys, answer)
-    call = answers.Call(model=target.model, request=target.question())
+    question = json.dumps({"model": target.model, **QUESTION, "stream": True})
+    call = answers.Call(model=target.model, request=target.question(content=question))
     reply = Reply(impostor.config, target.nodes[:1], call, now=target.now())
     try:
         with impostor.exchange(reply.body) as chunks:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from openpcc import clock
 from openpcc.audit.attack.attempt import Attack, NotTriedError, Refused, SucceededError
-from openpcc.audit.attack.hostile import read
+from openpcc.audit.attack.hostile import CutExchange, read
 from openpcc.audit.attack.target import Target
 from openpcc.errors import GatewayError
 from openpcc.exchange import GatewayExchange, carriage
@@ -31,8 +31,11 @@ AHEAD = 3600
 
 
 def _replay_at_gateway(target: Target) -> Refused:
-    _baseline(target)
-    exchange = _exchange(target, target.seal().body)
+    """Repeat a reading: a sealed request the node would refuse as well, and hide who did."""
+    request = bhttp.Request(
+        method="GET", scheme="https", authority=target.config.policy.service, path="/service"
+    )
+    exchange = GatewayExchange(target.snapshot.keys, request)
     with target.carrier.exchange(exchange.body) as chunks:
         for _ in chunks:
             pass  # served; its keys are kept to open the answer to the replay
@@ -106,13 +109,14 @@ def _cut_request(target: Target) -> Refused:
 
 
 def _cut_envelope(target: Target) -> Refused:
-    exchange = _exchange(target, target.seal().body)
-    exchange.body = exchange.body[:-1]
-    return _refused(_send(target, exchange))
+    _baseline(target)
+    request = carriage(target.seal().body, target.config.policy.service)
+    return _refused(_send(target, CutExchange(target.snapshot.keys, request)))
 
 
 def _foreign_service(target: Target) -> Refused:
-    request = replace(carriage(target.seal().body, "x"), authority="other.invalid")
+    _baseline(target)
+    request = carriage(target.seal().body, "other.invalid")
     return _refused(_send(target, GatewayExchange(target.snapshot.keys, request)))
 
 
@@ -131,7 +135,8 @@ def _kept_state(target: Target) -> Refused:
 
 def _hidden_route(target: Target) -> Refused:
     _told(target, target.question())
-    return _inside(target, target.question(path="/v1/load_lora_adapter"))
+    hidden = replace(target.question(path="/health"), method="GET", headers=(), content=b"")
+    return _inside(target, hidden)
 
 
 def _with(target: Target, **more: object) -> bhttp.Request:
@@ -285,7 +290,7 @@ ATTACKS = (
         name="cut-envelope",
         tried="a relay cuts the encapsulated request before its end",
         by="gateway",
-        checks=("truncated", "ohttp-key"),
+        checks=("truncated",),
         run=_cut_envelope,
     ),
     Attack(
