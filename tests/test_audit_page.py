@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from openpcc.audit import log_tests, receipt
+from openpcc.audit.gateway_tests import GATEWAY
+from openpcc.audit.node_tests import NODE
 from openpcc.cli import main
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "audit.md").read_text()
@@ -17,11 +19,15 @@ PARTS = {
 BLOCKS = dict(re.findall(r"^```[a-z]+ ?(\S*)\n(.*?)^```", PAGE, re.M | re.S))
 TABLES: Mapping[str, Mapping[str, str]] = {
     "The log": {name: test.text for name, test in log_tests.TESTS.items()},
+    "The gateway": {name: test.text for name, test in GATEWAY.table.items()},
+    "A node": {name: test.text for name, test in NODE.table.items()},
     "A receipt": receipt.TESTS,
 }
 """Part of the page to the checks it lists, in their order."""
 
-COMMANDS = re.findall(r"(?:^|[ /=])openpcc ((?:audit|verify) [^\n`]*)", "\n".join(BLOCKS.values()))
+COMMANDS = re.findall(
+    r"(?m)(?:^|[ /=])openpcc ((?:audit|verify) [^\n`]*)", "\n".join(BLOCKS.values())
+)
 
 
 @pytest.mark.parametrize("part", TABLES)
@@ -42,7 +48,7 @@ def test_every_command_is_one_that_the_programs_take(line: str):
 
 
 def test_there_are_commands():
-    assert len(COMMANDS) == 3
+    assert len(COMMANDS) == 7
 
 
 def test_every_command_of_the_table_exists():

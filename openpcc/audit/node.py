@@ -16,14 +16,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from attestation.errors import AttestationError
-from attestation.evidence import EvidenceBundle, FreshnessSection, KeysSection
 from attestation.policy import NewestAccepted
 from attestation.result import Report
 from openpcc import clock
 from openpcc.audit import appraisal
 from openpcc.audit.gateway_tests import GATEWAY
 from openpcc.audit.listing import Listed, Listing, ListingReader, WindowOverError
+from openpcc.audit.node_answer import answer_findings
 from openpcc.audit.node_tests import NODE
 from openpcc.audit.report import AuditKind, AuditReport, Finding, Section
 from openpcc.audit.service_path import OutOfTimeError, PathError, ServicePath, unreached
@@ -40,9 +39,7 @@ from openpcc.judging import Judge
 from openpcc.log_checks import Known
 from openpcc.lookup import MAX_BUNDLE
 from openpcc.offline import judge_bundle
-from openpcc.protocol.errors import ProtocolError
-from openpcc.protocol.messages import NONCE_SIZE, Challenge, machine_digest
-from openpcc.protocol.sealing import NodeKey
+from openpcc.protocol.messages import NONCE_SIZE, Challenge
 from openpcc.record import Record, RecordReader
 from openpcc.state import StateFile
 from openpcc.trust import LogView
@@ -193,7 +190,7 @@ class NodeAudit:
     ) -> Section:
         report = self._report(data, view)
         answered = NODE.passed("node.answer", f"{len(data)} bytes")
-        findings = (answered, *_answer_findings(data, challenge, listed, report))
+        findings = (answered, *answer_findings(data, challenge, listed.leaf, report))
         whole = appraisal.section(report, name=name, title=title)
         return Section(
             name=name,
@@ -217,39 +214,6 @@ class NodeAudit:
 
 class _BusyError(Exception):
     """The node answers no challenge at present; that is no fault of it."""
-
-
-def _answer_findings(
-    data: bytes, challenge: Challenge, listed: Listed, report: Report
-) -> list[Finding]:
-    """Judge what an answer is about: this nonce, these keys, this machine; and the checks."""
-    nonce, ids = _said(data)
-    leaf = listed.leaf
-    machine = machine_digest(report.machine)
-    failed = [check.id for check in report.failed]
-    return [
-        _equal("node.challenge", nonce, challenge.nonce),
-        _equal("node.keys", b"".join(ids), b"".join(leaf.node_key_ids)),
-        _equal("node.machine", machine, leaf.machine),
-        NODE.judged("node.evidence", failed, actual=f"platform {report.platform}"),
-    ]
-
-
-def _said(data: bytes) -> tuple[bytes, tuple[bytes, ...]]:
-    """Read nonce and key ids of a bundle; nothing where it does not parse, as 1.parse says."""
-    try:
-        bundle = EvidenceBundle.parse(data)
-        freshness = FreshnessSection.parse(bundle.freshness)
-        keys = KeysSection.parse(bundle.keys)
-        return freshness.challenge or b"", tuple(NodeKey.parse(one).id for one in keys.hpke)
-    except (AttestationError, ProtocolError):
-        return b"", ()
-
-
-def _equal(name: str, found: bytes, expected: bytes) -> Finding:
-    if found == expected:
-        return NODE.passed(name, expected.hex())
-    return NODE.failed(name, found.hex() or "none", expected=expected.hex())
 
 
 def _listed(chosen: Sequence[Listed]) -> tuple[Finding, ...]:
