@@ -7,13 +7,7 @@ from openpcc import clock
 from openpcc.audit.log_files import OutOfTimeError, UnreachableError
 from openpcc.carrier import Carrier
 from openpcc.config import ClientConfig
-from openpcc.errors import (
-    DirectoryError,
-    GatewayError,
-    OpenPCCError,
-    TransportError,
-    TruncatedReplyError,
-)
+from openpcc.errors import DirectoryError, GatewayError, TransportError, TruncatedReplyError
 from openpcc.gateway_files import GatewayFiles
 from openpcc.lookup import first_key
 from transparency_log.client import Fetch
@@ -22,33 +16,34 @@ from transparency_log.errors import FetchError
 
 @contextmanager
 def mirrored(config: ClientConfig, *, service: str, seconds: float) -> Iterator[Fetch]:
-    """Give what fetches files of the log from the gateway; all of them have so many seconds.
-
-    Raises:
-        TransportError, GatewayError, DirectoryError: relay or gateway do not offer their keys.
-    """
+    """Give what fetches files of the log from the gateway; all of them have so many seconds."""
     carrier = Carrier(config.relay, config.ca)
     try:
         with carrier.limited(seconds):
-            files = GatewayFiles(carrier, first_key(carrier.keys()), service)
-            yield _fetching(files, clock.ticks() + seconds)
+            yield _Mirror(carrier, service, clock.ticks() + seconds).fetch
     finally:
         carrier.close()
 
 
-def _fetching(files: GatewayFiles, end: float) -> Fetch:
-    def fetch(path: str, limit: int) -> bytes:
+class _Mirror:
+    """Asks for the gateway's key when the first file is asked for."""
+
+    def __init__(self, carrier: Carrier, service: str, end: float) -> None:
+        self._carrier = carrier
+        self._service = service
+        self._end = end
+        self._files: GatewayFiles | None = None
+
+    def fetch(self, path: str, limit: int) -> bytes:
+        """See `transparency_log.client.Fetch`, with the errors of `log_files`."""
         try:
-            return files.log(path, limit)
+            if self._files is None:
+                key = first_key(self._carrier.keys())
+                self._files = GatewayFiles(self._carrier, key, self._service)
+            return self._files.log(path, limit)
         except (TruncatedReplyError, DirectoryError, GatewayError) as error:
-            raise FetchError(_text(path, error)) from error
+            raise FetchError(f"{path}: {error}") from error
         except TransportError as error:
-            if clock.ticks() >= end:
+            if clock.ticks() >= self._end:
                 raise OutOfTimeError(f"{path}: the time for this audit is over") from error
-            raise UnreachableError(_text(path, error)) from error
-
-    return fetch
-
-
-def _text(path: str, error: OpenPCCError) -> str:
-    return f"{path}: {error}"
+            raise UnreachableError(f"{path}: {error}") from error

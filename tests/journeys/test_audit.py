@@ -63,6 +63,13 @@ def test_the_gateway_passes_on_every_way(stack: DemoStack, state: Path):
     assert (facts["nodes"]["machines"], facts["nodes"]["accepted"]) == (2, 2)
 
 
+def test_the_log_passes_as_the_gateway_mirrors_it(stack: DemoStack, state: Path):
+    code, report = openpcc(
+        "audit", "log", "--config", str(stack.client), "--state", str(state / "mirror")
+    )
+    assert (code, report["verdict"]) == (0, "PASS")
+
+
 def test_a_node_answers_a_challenge(stack: DemoStack):
     code, report = openpcc("audit", "node", "--config", str(stack.client))
     assert (code, report["verdict"]) == (0, "PASS")

@@ -94,6 +94,19 @@ def test_a_log_that_is_not_there_exits_3_and_the_metrics_say_so(
     assert "openpcc_audit_log_passed 0\n" in metrics.read_text()
 
 
+def test_a_relay_that_is_not_there_exits_3_and_the_metrics_say_so(
+    planted: Planted, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    policy, metrics, config = write_policy(planted, tmp_path), tmp_path / "m", tmp_path / "c.toml"
+    config.write_text(
+        f'version = 1\nrelay = "http://127.0.0.1:1"\npolicy = "{policy.name}"\nstate = "state"\n'
+    )
+    words = ["audit", "log", "--config", str(config), "--metrics", str(metrics), "--json"]
+    assert main(words) == 3
+    assert "connection refused" in capsys.readouterr().out
+    assert "openpcc_audit_log_passed 0\n" in metrics.read_text()
+
+
 def test_hostile_names_move_no_cursor(
     words: list[str], planted: Planted, capsys: pytest.CaptureFixture[str]
 ):
