@@ -45,6 +45,10 @@ class RightEdge:
         """Count the leaves."""
         return self._size
 
+    def tail(self) -> list[bytes]:
+        """Give the leaf hashes of the tile that is not full yet."""
+        return list(self._levels[0]) if self._levels else []
+
     def append(self, leaves: Sequence[bytes]) -> list[TileFile]:
         """Add leaf hashes; gives the tiles that this tree has and the one before had not."""
         files: list[TileFile] = []

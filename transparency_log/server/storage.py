@@ -21,8 +21,13 @@ from functools import lru_cache
 from typing import Self
 
 from transparency_log.checkpoint import Checkpoint, parse_checkpoint
-from transparency_log.errors import ConfigurationError, MalformedError, StorageError
-from transparency_log.merkle import HASH_SIZE, leaf_hash
+from transparency_log.errors import (
+    ConfigurationError,
+    InconsistentError,
+    MalformedError,
+    StorageError,
+)
+from transparency_log.merkle import EMPTY_ROOT, HASH_SIZE, leaf_hash, verify_consistency
 from transparency_log.note import split_note
 from transparency_log.prover import consistency_proof, range_root
 from transparency_log.server.edge import RightEdge
@@ -163,6 +168,8 @@ class LogStorage:
         self._edge = RightEdge.read(state.tiled, self._hash_tile)
         last = bundle_path(state.tiled // TILE_WIDTH, state.tiled)
         self._tail = parse_bundle(self.read(last), last.width) if last.width else []
+        if [leaf_hash(entry) for entry in self._tail] != self._edge.tail():
+            raise StorageError(f"{last}: not the entries of the tree; restore it from its backup")
         self._unwritten = self._sequence.pending()
         if state.tiled + len(self._unwritten) != state.sequenced:
             raise StorageError("the sequencing table lost entries; restore its newest copy")
@@ -171,13 +178,33 @@ class LogStorage:
             self._partials[path.full()] = set(range(1, path.width + 1))
 
     def _check(self, signed: Head) -> None:
-        """Check that the files are those of the tree signed last, and that nothing newer is out."""
-        if signed.size > self.size or self.root(signed.size) != signed.root:
+        """Check that the tree grew out of the one signed last, and that nothing newer is out."""
+        if not self._extends(signed):
             raise StorageError("the tiles are not those of the tree this log signed last")
         if self._note is not None:
             published = _unverified_checkpoint(self._note)
             if published.size > signed.size or self.root(published.size) != published.root:
                 raise StorageError("the store's checkpoint is not of a tree this table has signed")
+
+    def _extends(self, head: Head) -> bool:
+        """Prove, out of the tiles that the next tree is made of, that it begins with this one.
+
+        After a crash these tiles may be of a larger tree than the one that was signed, and so other
+        files than those in which the signed one stands.
+        """
+        if head.size == 0 or head.size > self.size:
+            return head == Head(size=0, root=EMPTY_ROOT)
+        try:
+            verify_consistency(
+                old_size=head.size,
+                old_root=head.root,
+                size=self.size,
+                root=self._edge.root(),
+                proof=self.consistency(head.size, self.size),
+            )
+        except InconsistentError:
+            return False
+        return True
 
     def _bundles(self, entries: list[bytes]) -> list[tuple[TilePath, bytes]]:
         """Write the bundles that new entries fill or begin; keeps those of the last one."""

@@ -174,6 +174,38 @@ def test_a_log_that_is_not_opened_is_let_go(place: Place) -> None:
         assert again.size == 10
 
 
+@pytest.mark.parametrize("old", [10, 300])
+def test_tiles_that_do_not_extend_the_signed_tree_are_not_signed(place: Place, old: int) -> None:
+    with open_storage(*place) as storage:
+        grow(storage, 0, old)
+        storage.append(submissions(ENTRIES[old:600]), day=DAY)
+        storage.write_tiles()
+        # and the process ends before the tree of 600 is recorded
+    tile = place[0].path / "tile" / "1" / "000.p" / "2"
+    genuine = tile.read_bytes()
+    for wrong in (bytes(32) + genuine[32:], genuine[:32] + bytes(32)):
+        tile.write_bytes(wrong)
+        if old == 300 or wrong.startswith(bytes(32)):
+            with pytest.raises(StorageError, match="signed last"), open_storage(*place):
+                pass
+    tile.write_bytes(genuine)
+    with open_storage(*place) as storage:
+        assert storage.head() == Head(size=600, root=root(600))
+
+
+def test_entries_that_are_not_those_of_the_tree_are_not_carried_on(place: Place) -> None:
+    with open_storage(*place) as storage:
+        grow(storage, 0, 10)
+    bundle = place[0].path / "tile" / "entries" / "000.p" / "10"
+    genuine = bundle.read_bytes()
+    bundle.write_bytes(genuine[:-1] + b"x")
+    with pytest.raises(StorageError, match="not the entries of the tree"), open_storage(*place):
+        pass
+    bundle.write_bytes(genuine)
+    with open_storage(*place) as storage:
+        grow(storage, 10, 11)
+
+
 def test_table_older_than_the_files_is_refused(place: Place, tmp_path: Path) -> None:
     with open_storage(*place) as storage:
         grow(storage, 0, 10)
