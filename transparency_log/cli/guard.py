@@ -43,6 +43,18 @@ def newest_signed(key: Path, log: str) -> Signed | None:
     return _load(_place(key)).get(log)
 
 
+def require_unsigned(key: Path, status: StatusStatement, digest: bytes) -> None:
+    """Refuse what `remember` would refuse; notes nothing.
+
+    Of several keys each is asked before the first one notes a number that it may then never sign.
+
+    Raises:
+        RefusedError: see `remember`.
+        ConfigurationError: the file is damaged.
+    """
+    _refuse_second(key, newest_signed(key, status.log), status, digest)
+
+
 def remember(key: Path, status: StatusStatement, digest: bytes) -> None:
     """Note that a key is about to sign a status, or refuse.
 
@@ -92,7 +104,7 @@ def _locked(place: Path) -> Iterator[None]:
 
 
 def _load(place: Path) -> dict[str, Signed]:
-    if not place.exists():
+    if not os.path.lexists(place):  # a link to a file that is not there now is no first time
         return {}
     try:
         members = parse_object(files.read(place, MAX_GUARD), limit=MAX_GUARD, name="signed")

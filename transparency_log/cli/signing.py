@@ -150,6 +150,8 @@ def _sign(draft: Draft, groups: Groups, keys: Sequence[Key], *, yes: bool) -> Dr
     status = draft.statement
     if isinstance(status, StatusStatement):
         output.notes(_signed_before(status, keys))
+        for key in keys:
+            guard.require_unsigned(key.path, status, draft.digest)
     if not yes:
         _ask(keys)  # 3
     if isinstance(status, StatusStatement):

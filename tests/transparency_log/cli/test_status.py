@@ -383,6 +383,25 @@ def test_a_link_to_a_key_has_the_memory_of_the_key(desk: Desk, tmp_path: Path):
     assert "has signed status 0" in desk.told
 
 
+def test_memory_behind_a_link_that_leads_nowhere_is_not_taken_for_none(desk: Desk):
+    out = desk.folder / "status.json"
+    words = ("--first", "--log", desk.served.url, "--key", desk.key("status", 0), "--yes")
+    desk.key("status", 0).with_name("key.signed").symlink_to(desk.folder / "stick" / "key.signed")
+    assert desk.run("status", *words, "--out", out) == 2
+    assert not out.exists()
+
+
+def test_one_key_that_refuses_costs_the_others_no_number(desk: Desk):
+    words = ("status", "--first", "--log", desk.served.url, "--yes")
+    second = desk.folder / "second.json"
+    assert desk.run(*words, "--key", desk.key("status", 1), "--out", desk.folder / "one.json") == 1
+    later(desk)
+    keys = ("--key", desk.key("status", 0), "--key", desk.key("status", 1))
+    assert desk.run(*words, *keys, "--out", second) == 1
+    assert "has signed status 0" in desk.told
+    assert not desk.key("status", 0).with_name("key.signed").exists()
+
+
 def test_the_same_status_is_signed_again_without_a_word(desk: Desk):
     out = desk.folder / "status.json"
     desk.run("status", "--first", "--log", desk.served.url, "--out", out)
