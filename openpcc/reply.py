@@ -7,6 +7,7 @@ holds the receipt against the exchange; a receipt that is present but wrong is a
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from attestation import strict_json
 from openpcc import receipts
 from openpcc.answers import Call
 from openpcc.errors import ReceiptError, TruncatedReplyError
@@ -40,6 +41,7 @@ class Reply:
         headers: the node's response fields.
         receipt: the verified receipt. None if there was none: a node signs none for an error, for
             a reply whose tokens it could not count, or after its epoch's receipt key was erased.
+        receipt_document: its signed bytes, to be kept; empty if there was none.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class Reply:
         self.status: int | None = None
         self.headers: tuple[tuple[str, str], ...] = ()
         self.receipt: Receipt | None = None
+        self.receipt_document = b""
 
     @property
     def node(self) -> "TrustedNode | None":
@@ -109,4 +112,4 @@ class Reply:
             receipt, release=node.report.release, binding=node.binding, models=node.models
         )
         self._exchange.check_receipt(receipt)
-        self.receipt = receipt
+        self.receipt, self.receipt_document = receipt, strict_json.b64decode(values[0])

@@ -2,6 +2,7 @@
 
 import configparser
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,7 +27,7 @@ TABLES: Mapping[str, Mapping[str, str]] = {
 """Part of the page to the checks it lists, in their order."""
 
 COMMANDS = re.findall(
-    r"(?m)(?:^|[ /=])openpcc ((?:audit|verify) [^\n`]*)", "\n".join(BLOCKS.values())
+    r"(?m)(?:^|[ /=])openpcc ((?:audit|verify|chat) [^\n`]*)", "\n".join(BLOCKS.values())
 )
 
 
@@ -43,7 +44,7 @@ def test_no_other_check_is_listed():
 
 @pytest.mark.parametrize("line", COMMANDS)
 def test_every_command_is_one_that_the_programs_take(line: str):
-    args = main._parse(line.split())
+    args = main._parse(shlex.split(line))
     assert callable(args.run)
 
 

@@ -6,20 +6,22 @@ conversation. Before the first request the trust decision stands on stderr, in o
 
 import argparse
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 import httpx
 
 from openpcc import clock
 from openpcc.answers import MAX_REQUEST, PACES
-from openpcc.cli import conversation, output
+from openpcc.cli import conversation, keeping, output
 from openpcc.cli.conversation import Message, Outcome
 from openpcc.cli.failures import PASSED, describe
 from openpcc.client import TIMEOUT
 from openpcc.config import ClientConfig
 from openpcc.decision import require_trusted
 from openpcc.errors import ConfigurationError, OpenPCCError
-from openpcc.nodes import BookView
+from openpcc.nodes import BookView, NodeBook
 from openpcc.reply import Reply
 from openpcc.transport import Transport
 
@@ -34,21 +36,42 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="M", help="default: the configuration's, else the first")
     parser.add_argument("--system", metavar="S", help="a system message before the prompt")
     parser.add_argument("--pace", choices=PACES, default=PACES[0], help="how the reply comes back")
-    parser.add_argument("--no-receipt", action="store_true", help="ask for no signed receipt")
+    receipt = parser.add_mutually_exclusive_group()
+    receipt.add_argument("--no-receipt", action="store_true", help="ask for no signed receipt")
+    receipt.add_argument(
+        "--keep-receipts",
+        type=Path,
+        metavar="DIR",
+        help="keep each receipt with its evidence in this folder, for openpcc verify receipt",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Ask, stream the reply, say what it rests on."""
     prompt = read_prompt(args)
+    kept = None if args.keep_receipts is None else keeping.Folder(args.keep_receipts)
     config = ClientConfig.load(args.config)
     transport = Transport(config, pace=args.pace, receipt=not args.no_receipt)
     base = f"https://{config.policy.service}"
     with httpx.Client(transport=transport, base_url=base, timeout=TIMEOUT) as client:
         model = verify(transport.book, args.model or config.model, now=clock.now())
         chat = Chat(client, model, as_json=args.json)
+        if kept is not None:
+            chat.keep = _keeper(kept, transport.book)
         if args.system:
             chat.history.append({"role": "system", "content": args.system})
         return chat.converse() if prompt is None else chat.ask(prompt)
+
+
+def _keeper(folder: keeping.Folder, book: NodeBook) -> Callable[[Reply], None]:
+    """Give what keeps a reply's receipt: with what the client knew before it, or knows since."""
+    before = [book.snapshot]
+
+    def keep(reply: Reply) -> None:
+        output.note(f"openpcc: {folder.keep(reply, (*before, book.snapshot))}")
+        before[:] = [book.snapshot]
+
+    return keep
 
 
 class Chat:
@@ -56,6 +79,7 @@ class Chat:
 
     Attributes:
         history: the messages so far, oldest first.
+        keep: what is done with a reply that has ended well; None: nothing.
     """
 
     def __init__(self, client: httpx.Client, model: str, *, as_json: bool) -> None:
@@ -63,6 +87,7 @@ class Chat:
         self._model = model
         self._json = as_json
         self.history: list[Message] = []
+        self.keep: Callable[[Reply], None] | None = None
 
     def ask(self, prompt: str) -> int:
         """Ask once; give the exit code."""
@@ -75,6 +100,8 @@ class Chat:
             return self._failed(error, outcome)
         self.history.append({"role": "assistant", "content": outcome.reply})
         self._finished(outcome, sealed)
+        if self.keep is not None and sealed is not None:
+            self.keep(sealed)
         return PASSED
 
     def converse(self) -> int:
