@@ -213,6 +213,8 @@ def _cosign(
     except NotSignedError as error:
         return _refuse(400, str(error))
     note = format_note(opened.text, [*_once(opened), *lines])
+    if len(note) > MAX_NOTE:  # kept, it could not be read again
+        return _refuse(400, "with a cosignature the checkpoint is too long for a note")
     return Decision(
         status=200,
         body=_lines(lines),

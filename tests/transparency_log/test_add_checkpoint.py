@@ -29,7 +29,7 @@ from transparency_log.cosignature import (
 )
 from transparency_log.errors import MalformedProofError
 from transparency_log.merkle import tree_root
-from transparency_log.note import NoteSigner, format_note, open_note, parse_note
+from transparency_log.note import MAX_NOTE, NoteSigner, format_note, open_note, parse_note
 
 LOG = MemoryLog(entries=[bytes([number]) for number in range(8)])
 WITNESS = CosignatureSigner(name="witness.example", private_key=key(70))
@@ -180,6 +180,17 @@ def test_a_signature_repeated_many_times_is_kept_once() -> None:
     decision = answer(AddCheckpointRequest(old_size=0, proof=(), note=note).encode(), state(0))
     assert decision.state is not None
     assert len(parse_note(decision.state.note).signatures) == 2
+
+
+def test_what_is_kept_can_be_read_again() -> None:
+    room = MAX_NOTE - len(format_note(LOG.text(3), [LOG.log.sign(LOG.text(3))]))
+    text = LOG.text(3) + b"e" * (room - 1) + b"\n"
+    decision = answer(body(0, 3, text=text), state(0))
+    assert (decision.status, decision.state) == (400, None)
+    text = LOG.text(3) + b"e" * (room - 200) + b"\n"
+    known = answer(body(0, 3, text=text), state(0)).state
+    assert known is not None
+    assert answer(body(3, 5), known).status == 200
 
 
 def test_either_key_of_a_log_in_rotation_is_cosigned() -> None:
