@@ -7,7 +7,7 @@ could not be done because an earlier one failed is skipped, so the report names 
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from openpcc.audit import log_holds
@@ -28,6 +28,7 @@ from transparency_log.client import Fetch, LogClient
 from transparency_log.errors import FetchError, LogError, PolicyError
 from transparency_log.monitor.book import Book, opened
 from transparency_log.monitor.history import History, compare
+from transparency_log.monitor.holdings import KnownDirectory
 from transparency_log.monitor.judge import Passed
 from transparency_log.monitor.reader import Progress, read
 from transparency_log.monitor.watch import Watch
@@ -35,6 +36,9 @@ from transparency_log.witness_policy import WitnessedCheckpoint
 
 BOOK = "monitor.db"
 """What is remembered, in the state folder; beside it stand the statements that contradict."""
+
+MAX_PROCESSES = 16
+"""Processes that judge; one that reads can feed no more."""
 
 UNREAD = "the log was not read to its end"
 
@@ -59,7 +63,7 @@ class LogAudit:
     since_index: int = 0
     since_time: int = 0
     provenances: Sequence[bytes] = ()
-    processes: int = os.cpu_count() or 1
+    processes: int = field(default_factory=lambda: cores())
     progress: Callable[[Progress], None] = lambda _: None
 
 
@@ -69,6 +73,34 @@ class LogAudited:
 
     report: AuditReport
     reached: bool = True
+
+
+def cores() -> int:
+    """Say on how many cores this process may run; more than `MAX_PROCESSES` are not used."""
+    usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
+    return min(len(usable) or os.cpu_count() or 1, MAX_PROCESSES)
+
+
+def directories(folder: Path, policy: ClientPolicy, *, limit: int) -> list[KnownDirectory]:
+    """Give the newest directories of the policy's service, as its audits of the log found them.
+
+    For who audits a gateway: the service's nodes have been listed under these roots and no others.
+
+    Args:
+        folder: where `audit log` remembers.
+        policy: whose word counts; under another one than the log was audited by, there are none.
+        limit: how many.
+
+    Raises:
+        ConfigurationError: what is remembered cannot be used, or an audit is using it.
+    """
+    if not (folder / BOOK).exists():
+        return []
+    try:
+        with opened(folder / BOOK, watch_of(policy)) as book:
+            return book.holdings.directories(policy.service, limit)
+    except PolicyError as error:
+        raise ConfigurationError(str(error)) from error
 
 
 def watch_of(policy: ClientPolicy) -> Watch:

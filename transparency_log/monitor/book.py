@@ -174,8 +174,7 @@ class Book:
             raise ConfigurationError("the state is of another log; name another folder for it")
         self.note, self.time, self.success = meta["note"], meta["time"], meta["success"]
         if meta["digest"] != self._watch.digest:
-            clear(self._database)
-            self.commit()
+            clear(self._database)  # committed with the first thing that is found anew
             return True
         self._read_meta(meta)
         self._read_chains()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from openpcc.audit.log import LogAudited
+from openpcc.audit.log import LogAudited, directories
 from openpcc.audit.report import Outcome, Verdict
 from tests.fakes.sigstore import BUILD_TYPE, BUILDER, IDENTITY, ISSUER, SOURCE, Sigstore, statement
 from tests.openpcc.audit.planted import NOW, audited, failing, policy_of
@@ -346,6 +346,22 @@ def test_a_changed_policy_begins_anew_and_says_so(tmp_path: Path):
     assert outcome(found, "log.restarted") is Outcome.INFO
     assert actual(found, "log.unsigned") == "3"
     assert failing(found) == ["log.service-lapsed"]
+
+
+def test_gives_the_directories_of_the_service_over_time(tmp_path: Path):
+    planted = Planted()
+    for root in (1, 1, 2):
+        model = service_statement(0).models[0]
+        directory = replace(model.directory, root=bytes([root]) * 32)
+        planted.service(models=(replace(model, directory=directory),))
+    policy = policy_of(planted)
+    assert directories(tmp_path, policy, limit=9) == []
+    audited(planted, tmp_path)
+    found = directories(tmp_path, policy, limit=9)
+    assert [(one.sequence, one.root[0]) for one in found] == [(0, 1), (2, 2)]
+    other = replace(policy, service_signers=planted.log.signers(_signer(55)))
+    assert directories(tmp_path, other, limit=9) == []
+    assert directories(tmp_path, policy, limit=9) == found  # who only looks changes nothing
 
 
 def test_without_a_state_folder_rollback_is_not_judged():
