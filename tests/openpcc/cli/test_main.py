@@ -42,6 +42,8 @@ def test_version(capsys):
         ["verify"],
         ["verify", "nonsense"],
         ["policy", "evidence"],
+        ["audit", "nonsense"],
+        ["audit", "--json", "log"],
     ],
 )
 def test_wrong_usage_ends_with_2(words, capsys):
@@ -86,6 +88,21 @@ def test_a_command_of_a_command_is_loaded_alone():
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert "usage: openpcc policy check" in done.stdout
+
+
+def test_a_command_that_is_also_a_whole_names_its_parts(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["audit", "--help"])
+    said = capsys.readouterr().out
+    assert caught.value.code == 0
+    assert "--report" in said
+    assert all(name in said.rpartition("Alone")[2] for name in COMMANDS["audit"].parts)
+
+
+def test_a_part_of_it_stands_directly_behind(capsys):
+    with pytest.raises(SystemExit):
+        main(["audit", "log", "--help"])
+    assert capsys.readouterr().out.startswith("usage: openpcc audit log")
 
 
 def test_every_command_has_a_module_with_the_pair():
