@@ -25,8 +25,8 @@ FILE = "directory.json"
 MAX_FILE = 2**22
 """Bytes of the file: 2^15 positions of 67 bytes come to 2.1 MiB."""
 
-MAX_MODELS = 2**10
 MAX_LISTED = 2**15
+"""Positions of one directory; more are not audited."""
 
 Places = Mapping[str, tuple[bytes | None, ...]]
 """By model id in hex, the machine digest at each position; None: empty, or no machine named."""
