@@ -99,9 +99,9 @@ class Chat:
         except OpenPCCError as error:
             return self._failed(error, outcome)
         self.history.append({"role": "assistant", "content": outcome.reply})
-        self._finished(outcome, sealed)
         if self.keep is not None and sealed is not None:
             self.keep(sealed)
+        self._finished(outcome, sealed)
         return PASSED
 
     def converse(self) -> int:
