@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from openpcc.audit.attack import evidence, proxy, record, replies, requests
+from openpcc.audit.attack import proxy
 from openpcc.audit.attack.attempt import attempt
+from openpcc.audit.attack.run import PLACES
 from openpcc.audit.attack.stack_keys import StackKeys
 from openpcc.audit.attack.target import Target
 from openpcc.audit.report import Outcome
@@ -26,10 +27,8 @@ from tests.journeys import weakened_client as weak
 COMMAND = str(Path(sys.executable).with_name("openpcc"))
 WEAKENED = Path(__file__).with_name("weakened")
 
-OF_TARGET = {
-    one.name: one
-    for one in (*evidence.ATTACKS, *record.ATTACKS, *requests.ATTACKS, *replies.ATTACKS)
-}
+FAMILIES = [attacks for _, _, attacks in PLACES]
+OF_TARGET = {one.name: one for attacks in FAMILIES for one in attacks}
 OF_PROXY = {one.name: one for one in proxy.ATTACKS}
 
 CLIENT: dict[str, tuple[weak.Weaken, set[str]]] = {
@@ -50,6 +49,10 @@ CLIENT: dict[str, tuple[weak.Weaken, set[str]]] = {
         {"stale-endorsements"},
     ),
     "4.margin": (weak.checks_out("4.margin"), {"expiring-keys"}),
+    "2.chain": (
+        weak.checks_out("2.chain", "6.authentic", "6.measurements"),
+        {"foreign-root"},
+    ),
     "9.suite": (weak.any_suite, {"downgrade"}),
     "7.status": (weak.checks_out("7.status"), {"unlisted-release"}),
     "7.witnesses": (weak.no_witnesses, {"unwitnessed-release", "unwitnessed-log"}),
@@ -86,8 +89,6 @@ SERVERS = {
     "hidden-route": {"hidden-route"},
 }
 """As `CLIENT`, of gateway and nodes."""
-
-FAMILIES = (evidence.ATTACKS, record.ATTACKS, requests.ATTACKS, replies.ATTACKS)
 
 
 @pytest.fixture(scope="module")
@@ -190,3 +191,20 @@ def test_without_a_check_of_the_proxy_its_attack_succeeds_and_no_other(
 def test_every_attack_has_a_check_without_which_it_succeeds():
     broken = {name for _, names in CLIENT.values() for name in names}
     assert broken.union(*SERVERS.values()) == {*OF_TARGET}
+
+
+def test_without_the_stack_s_keys_what_needs_them_is_not_tried_and_so_no_pass(own_stack: DemoStack):
+    done = subprocess.run(
+        [COMMAND, "audit", "attack", own_stack.relay.listening, "--json",
+         "--config", str(own_stack.client)],
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 1
+    document = json.loads(done.stdout)
+    assert document["verdict"] == "INCOMPLETE"
+    rows = [one for section in document["sections"] for one in section["findings"]]
+    skipped = {one["id"]: one["actual"] for one in rows if one["outcome"] != "PASS"}
+    assert {one.removeprefix("attack.") for one in skipped} == {
+        "other-software", "debug", "log-rollback", "split-view", "forked-log", "two-entries",
+    }  # fmt: skip
+    assert all("--stack" in why for why in skipped.values())

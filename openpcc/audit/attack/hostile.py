@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+from openpcc.audit.attack.attempt import NotTriedError
 from openpcc.carrier import Carrier
 from openpcc.exchange import GatewayExchange
 from openpcc.gateway_files import GatewayFiles
@@ -23,6 +24,9 @@ Tamper = Callable[[str, int, Fetch], bytes]
 
 Answer = Callable[[bhttp.Request, Callable[[], bhttp.Response]], bhttp.Response]
 """Answers a request; the last argument asks the honest gateway."""
+
+MAX_ANSWER = 4 * 2**20
+"""Bytes of an answer of the real gateway: evidence is the largest."""
 
 PIECE = 16384
 """Bytes of a chunk of the encapsulated response, at most."""
@@ -117,6 +121,8 @@ def read(carrier: Carrier, exchange: GatewayExchange) -> bhttp.Response:
                     found = bhttp.Response(status=event.status, headers=event.headers)
                 case bhttp.Content():
                     content += event.data
+                    if len(content) > MAX_ANSWER:
+                        raise NotTriedError(f"the gateway answered with over {MAX_ANSWER} bytes")
                 case _:
                     pass
     return replace(found, content=bytes(content))

@@ -44,15 +44,23 @@ def _narrowed_directory(target: Target) -> Refused:
 
     def tamper(path: str, limit: int, fetch: Fetch) -> bytes:
         data = fetch(path, limit)
-        if not path.startswith(shards):
-            return data
-        document = json.loads(data)
-        empty = strict_json.b64encode(messages.EMPTY_LEAF)
-        keep = document["leaves"][0]
-        document["leaves"] = [keep, *(empty for _ in document["leaves"][1:])]
-        return strict_json.dumps(document)
+        return _all_but_one(data) if path.startswith(shards) else data
 
     return _look(target, "the client knows the one node that the gateway chose", tamper)
+
+
+def _all_but_one(shard: bytes) -> bytes:
+    """Blot out every leaf of a shard but its first that is none already."""
+    empty = strict_json.b64encode(messages.EMPTY_LEAF)
+    try:
+        document = json.loads(shard)
+        kept = next(at for at, leaf in enumerate(document["leaves"]) if leaf != empty)
+        document["leaves"] = [
+            leaf if at == kept else empty for at, leaf in enumerate(document["leaves"])
+        ]
+    except (ValueError, KeyError, TypeError, StopIteration) as error:
+        raise NotTriedError("the shard that is served is none") from error
+    return strict_json.dumps(document)
 
 
 def _unwitnessed(target: Target) -> Refused:

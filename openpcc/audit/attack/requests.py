@@ -1,7 +1,7 @@
 """Attacks on what is sent: genuine sealed requests, altered or repeated, against gateway and nodes.
 
 A sealed request that is served has a sealed reply and status 200 outside; that is how success is
-told, whatever the reply says. What a node refuses inside its seal is read out of the reply.
+told, whatever the reply says.
 """
 
 import json
@@ -10,12 +10,12 @@ from dataclasses import replace
 
 from openpcc import clock
 from openpcc.audit.attack.attempt import Attack, NotTriedError, Refused, SucceededError
-from openpcc.audit.attack.hostile import CutExchange, read
+from openpcc.audit.attack.hostile import CutExchange
+from openpcc.audit.attack.sending import baseline, code, exchange, refused, send, send_body, served
 from openpcc.audit.attack.target import Target
-from openpcc.errors import GatewayError
 from openpcc.exchange import GatewayExchange, carriage
-from openpcc.protocol import bhttp, hpke, messages
-from openpcc.protocol.sealing import Header, SealedRequest
+from openpcc.protocol import bhttp, hpke
+from openpcc.protocol.sealing import Header
 
 WRAP_TAG = 48
 """Bytes of a wrap behind its encapsulation."""
@@ -39,17 +39,17 @@ def _replay_at_gateway(target: Target) -> Refused:
     with target.carrier.exchange(exchange.body) as chunks:
         for _ in chunks:
             pass  # served; its keys are kept to open the answer to the replay
-    return _refused(_send(target, exchange))
+    return refused(send(target, exchange))
 
 
 def _replay_at_node(target: Target) -> Refused:
     body = target.seal(target.nodes[:1]).body
-    _served(_send(target, _exchange(target, body)))
-    return _refused(_send(target, _exchange(target, body)))
+    served(send(target, exchange(target, body)))
+    return refused(send(target, exchange(target, body)))
 
 
 def _moved_wraps(target: Target) -> Refused:
-    _baseline(target)
+    baseline(target)
     sealed = target.seal()
     header = sealed.header
     if header.k < 2:
@@ -58,22 +58,22 @@ def _moved_wraps(target: Target) -> Refused:
     start, end = header.size, header.prefix_size
     wraps = [sealed.body[at : at + step] for at in range(start, end, step)]
     moved = b"".join(wraps[1:] + wraps[:1])
-    return _refused(_send_body(target, sealed.body[:start] + moved + sealed.body[end:]))
+    return refused(send_body(target, sealed.body[:start] + moved + sealed.body[end:]))
 
 
 def _header_edit(target: Target) -> Refused:
     """Edit every member that the seal covers, one at a time; each must be refused."""
-    _baseline(target)
+    baseline(target)
     codes = {}
     for name, edit in EDITS.items():
         sealed = target.seal()
         edited = edit(sealed.header)
         if edited == sealed.header:
             continue  # one candidate has no order
-        answer = _send_body(target, edited.encode() + sealed.body[sealed.header.size :])
+        answer = send_body(target, edited.encode() + sealed.body[sealed.header.size :])
         if answer.status == 200:
             raise SucceededError(f"a request with another {name} was served")
-        codes[name] = _code(answer)
+        codes[name] = code(answer)
     other = {name: code for name, code in codes.items() if code != "unsealable"}
     if other:
         raise NotTriedError(f"refused for other reasons: {other}")
@@ -84,64 +84,40 @@ def _suite_edit(target: Target) -> Refused:
     sealed = target.seal()
     other = {hpke.KEM_XWING: hpke.KEM_X25519}.get(sealed.header.suite.kem_id, hpke.KEM_XWING)
     body = sealed.body[:1] + other.to_bytes(2, "big") + sealed.body[3:]
-    _baseline(target)
-    return _refused(_send_body(target, body))
+    baseline(target)
+    return refused(send_body(target, body))
 
 
 def _expired(target: Target) -> Refused:
-    _baseline(target)
-    return _refused(_send_body(target, target.seal(now=clock.now() - OLD).body))
+    baseline(target)
+    return refused(send_body(target, target.seal(now=clock.now() - OLD).body))
 
 
 def _far_expiry(target: Target) -> Refused:
-    _baseline(target)
+    baseline(target)
     late = clock.now() + AHEAD
     nodes = [replace(node, expires=max(node.expires, late + 1)) for node in target.nodes]
-    return _refused(_send_body(target, target.seal(nodes, now=late).body))
+    return refused(send_body(target, target.seal(nodes, now=late).body))
 
 
 def _cut_request(target: Target) -> Refused:
-    _baseline(target)
+    baseline(target)
     long = json.dumps({"model": target.model, "prompt": "x" * FIRST_CHUNK})
     sealed = target.seal(request=target.question(path="/v1/completions", content=long))
     end = sealed.header.prefix_size + FIRST_CHUNK
-    return _refused(_send_body(target, sealed.body[:end]))
+    return refused(send_body(target, sealed.body[:end]))
 
 
 def _cut_envelope(target: Target) -> Refused:
-    _baseline(target)
+    baseline(target)
     request = carriage(target.seal().body, target.config.policy.service)
-    return _refused(_send(target, CutExchange(target.snapshot.keys, request)))
+    return refused(send(target, CutExchange(target.snapshot.keys, request)))
 
 
 def _foreign_service(target: Target) -> Refused:
-    _baseline(target)
+    baseline(target)
     request = carriage(target.seal().body, "other.invalid")
-    return _refused(_send(target, GatewayExchange(target.snapshot.keys, request)))
-
-
-def _other_model(target: Target) -> Refused:
-    _told(target, target.question())
-    other = target.question(
-        content='{"model":"another","messages":[{"role":"user","content":"?"}]}'
-    )
-    return _inside(target, other)
-
-
-def _kept_state(target: Target) -> Refused:
-    _told(target, target.question())
-    return _inside(target, _with(target, store=True))
-
-
-def _hidden_route(target: Target) -> Refused:
-    _told(target, target.question())
-    hidden = replace(target.question(path="/health"), method="GET", headers=(), content=b"")
-    return _inside(target, hidden)
-
-
-def _with(target: Target, **more: object) -> bhttp.Request:
-    document = json.loads(target.question().content)
-    return target.question(content=json.dumps(document | more))
+    return refused(send(target, GatewayExchange(target.snapshot.keys, request)))
 
 
 EDITS: dict[str, Callable[[Header], Header]] = {
@@ -153,76 +129,6 @@ EDITS: dict[str, Callable[[Header], Header]] = {
     "candidate": lambda one: replace(one, node_key_ids=(*one.node_key_ids[:-1], bytes(32))),
 }
 """Members of the header, and how each is altered to something that by itself is acceptable."""
-
-
-def _exchange(target: Target, body: bytes) -> GatewayExchange:
-    return GatewayExchange(target.snapshot.keys, carriage(body, target.config.policy.service))
-
-
-def _send_body(target: Target, body: bytes) -> bhttp.Response:
-    return _send(target, _exchange(target, body))
-
-
-def _send(target: Target, exchange: GatewayExchange) -> bhttp.Response:
-    """Send an exchange; what is refused in the open counts as an answer as well."""
-    try:
-        return read(target.carrier, exchange)
-    except GatewayError as error:
-        content = messages.encode_error(error.code, "in the open")
-        return bhttp.Response(status=error.status, content=content)
-
-
-def _baseline(target: Target) -> None:
-    """Make sure that an unaltered request is served."""
-    _served(_send_body(target, target.seal().body))
-
-
-def _served(answer: bhttp.Response) -> None:
-    if answer.status != 200:
-        raise NotTriedError(f"an honest request was not served: {_code(answer)}")
-
-
-def _refused(answer: bhttp.Response) -> Refused:
-    if answer.status == 200:
-        raise SucceededError("it was served")
-    return Refused(checks=(_code(answer),), words=f"answered with {answer.status}")
-
-
-def _code(answer: bhttp.Response) -> str:
-    return messages.decode_error(answer.content) or f"status {answer.status}"
-
-
-def _told(target: Target, request: bhttp.Request) -> None:
-    status, code = _open(target, request)
-    if status != 200:
-        raise NotTriedError(f"an honest request was refused inside the seal: {code}")
-
-
-def _inside(target: Target, request: bhttp.Request) -> Refused:
-    """Seal a request that the node must refuse; it says so inside its seal."""
-    status, code = _open(target, request)
-    if status == 200:
-        raise SucceededError("the node did it")
-    return Refused(checks=(code,), words=f"answered inside the seal with {status}")
-
-
-def _open(target: Target, request: bhttp.Request) -> tuple[int, str]:
-    sealed: SealedRequest = target.seal(request=request)
-    answer = _send_body(target, sealed.body)
-    _served(answer)
-    opener = sealed.open_reply()
-    message = b"".join((*opener.feed(answer.content), *opener.finish()))
-    decoder = bhttp.ResponseDecoder()
-    status, content = 0, b""
-    for event in (*decoder.feed(message), *decoder.finish()):
-        match event:
-            case bhttp.Head():
-                status = event.status
-            case bhttp.Content():
-                content += event.data
-            case _:
-                pass
-    return status, messages.decode_error(content) or f"status {status}"
 
 
 REPLAY_GATEWAY = Attack(
@@ -299,26 +205,5 @@ ATTACKS = (
         by="gateway",
         checks=("not-found",),
         run=_foreign_service,
-    ),
-    Attack(
-        name="other-model",
-        tried="a request that was listed for one model asks for another inside the seal",
-        by="node",
-        checks=("model",),
-        run=_other_model,
-    ),
-    Attack(
-        name="kept-state",
-        tried="a request asks the node to keep it",
-        by="node",
-        checks=("stateful",),
-        run=_kept_state,
-    ),
-    Attack(
-        name="hidden-route",
-        tried="a request asks for a route of the engine that is not served",
-        by="node",
-        checks=("path",),
-        run=_hidden_route,
     ),
 )

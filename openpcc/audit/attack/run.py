@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 
-from openpcc.audit.attack import evidence, proxy, record, replies, requests
+from openpcc import clock
+from openpcc.audit.attack import contents, evidence, machines, proxy, record, replies, requests
 from openpcc.audit.attack.attempt import Attack, NotTriedError, Refused, attempt
 from openpcc.audit.attack.proxy import Proxy
 from openpcc.audit.attack.target import Target
@@ -11,11 +12,20 @@ from openpcc.audit.report import AuditKind, AuditReport, Finding, Section
 
 PLACES: Sequence[tuple[str, str, Sequence[Attack[Target]]]] = (
     ("evidence", "Forged evidence, listed as if it were genuine", evidence.ATTACKS),
+    (
+        "machines",
+        "Machines that are genuine, or look it, and not what they should be",
+        machines.ATTACKS,
+    ),
     ("record", "A public record that is not the public one", record.ATTACKS),
     ("requests", "Requests that are altered, kept back or sent again", requests.ATTACKS),
+    ("contents", "Requests for what a node must not do", contents.ATTACKS),
     ("replies", "Replies that are cut, forged or of another request", replies.ATTACKS),
 )
 """Name and title of each section, and what is tried in it."""
+
+PATIENCE = 120
+"""Seconds that the service may take for all that one attack asks of it."""
 
 Progress = Callable[[str], None]
 """Told the name of what is tried next."""
@@ -54,7 +64,11 @@ def _rows(
 ) -> Iterator[Finding]:
     for one in attacks:
         progress(one.name)
-        yield attempt(one, target)
+        if clock.ticks() > target.deadline:
+            yield attempt(_untried(one, "the time for the whole audit was over"), None)
+        else:
+            with target.carrier.limited(PATIENCE):
+                yield attempt(one, target)
 
 
 def _proxy(start: StartProxy, progress: Progress) -> Section:
@@ -67,7 +81,7 @@ def _proxy(start: StartProxy, progress: Progress) -> Section:
     return Section(name="proxy", title="The local proxy, asked by strangers", findings=rows)
 
 
-def _untried(one: Attack[Proxy], why: str) -> Attack[None]:
+def _untried(one: Attack[Target] | Attack[Proxy], why: str) -> Attack[None]:
     def run(_: None) -> Refused:
         raise NotTriedError(why)
 

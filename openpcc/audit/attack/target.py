@@ -24,6 +24,9 @@ from openpcc.state import StateFile
 from openpcc.trust import TrustedNode
 from transparency_log.client import LogClient
 
+LONGEST = 1800
+"""Seconds after which nothing more is tried; against a healthy service all takes some ten."""
+
 QUESTION = {"max_tokens": 8, "messages": [{"role": "user", "content": "Say hello."}]}
 """What an honest client asks, beside the model."""
 
@@ -38,6 +41,7 @@ class Target:
         snapshot: what an honest look found.
         files: what the gateway serves, unchanged.
         log: the log, as the gateway serves it.
+        deadline: by `clock.ticks`, after which nothing more is tried.
     """
 
     def __init__(self, config: ClientConfig, scratch: Path, stack: StackKeys) -> None:
@@ -50,6 +54,7 @@ class Target:
         self._numbers = itertools.count()
         self.config = replace(config, state=scratch / "honest")
         self.stack = stack
+        self.deadline = clock.ticks() + LONGEST
         self.carrier = Carrier(config.relay, config.ca)
         try:
             self.snapshot = self.look()

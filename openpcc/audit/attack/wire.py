@@ -10,6 +10,9 @@ from openpcc.protocol import messages
 PIECE = 65536
 """Bytes forwarded at a time."""
 
+TIMEOUT = 60.0
+"""Seconds without a byte after which a connection is cut: nobody waits here for a stalled relay."""
+
 PORTS = {"http": 80, "https": 443}
 
 
@@ -54,10 +57,12 @@ class Wire:
             except OSError:
                 return  # closed
             try:
-                server = socket.create_connection(self._target)
+                server = socket.create_connection(self._target, TIMEOUT)
             except OSError:
                 client.close()
                 continue
+            for end in (client, server):
+                end.settimeout(TIMEOUT)
             for source, sink, replies in ((client, server, False), (server, client, True)):
                 threading.Thread(
                     target=self._pump, args=(source, sink), kwargs={"replies": replies}, daemon=True
