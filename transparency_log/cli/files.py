@@ -1,10 +1,13 @@
 """Reading and writing the files that people name; every failure names the file and the remedy."""
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from transparency_log.errors import ConfigurationError
-from transparency_log.server.durable import write_file
+from transparency_log.server.durable import make_folder, write_file
 
 
 def read(path: Path, limit: int) -> bytes:
@@ -49,6 +52,25 @@ def create(path: Path, data: bytes, *, mode: int = 0o666) -> None:
             os.fsync(file.fileno())
     except OSError as error:
         raise _unwritable(path, error) from error
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Let one process at a time look and write; the lock is on the folder, which is made.
+
+    Raises:
+        ConfigurationError: it cannot be made or read.
+    """
+    try:
+        make_folder(folder)
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise ConfigurationError(f"{folder}: {error.strerror}; make it readable") from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _unwritable(path: Path, error: OSError) -> ConfigurationError:

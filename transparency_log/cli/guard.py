@@ -9,10 +9,8 @@ key signs. A copy of the key elsewhere has a memory of its own: keep one. With t
 than half of the keys, two statuses of one number need a key that has signed both.
 """
 
-import fcntl
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,7 +61,7 @@ def remember(key: Path, status: StatusStatement, digest: bytes) -> None:
         ConfigurationError: the file cannot be kept.
     """
     place = _place(key)
-    with _locked(place):
+    with files.locked(place.parent):
         known = _load(place)
         _refuse_second(key, known.get(status.log), status, digest)
         known[status.log] = Signed(sequence=status.sequence, digest=digest)
@@ -87,20 +85,6 @@ def _place(key: Path) -> Path:
     except (OSError, RuntimeError) as error:
         raise ConfigurationError(f"{key}: no such file; name a key that exists") from error
     return real.with_name(f"{real.name}.signed")
-
-
-@contextmanager
-def _locked(place: Path) -> Iterator[None]:
-    """Let one process at a time look and write; the lock is on the folder, which stays."""
-    try:
-        descriptor = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise ConfigurationError(f"{place.parent}: {error.strerror}; make it readable") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _load(place: Path) -> dict[str, Signed]:

@@ -6,6 +6,7 @@ costs the memory: the next run reads the whole log, and cannot know that it once
 """
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,7 +91,7 @@ class MemoryFile:
         Raises:
             ConfigurationError: damaged, or of another log. It is never ignored.
         """
-        if not self._path.exists():
+        if not os.path.lexists(self._path):  # a link that leads nowhere is no first run
             return Memory()
         data = files.read(self._path, MAX_MEMORY)
         try:
@@ -101,12 +102,14 @@ class MemoryFile:
             ) from error
 
     def save(self, memory: Memory) -> None:
-        """Replace it.
+        """Replace it, unless another process has read further meanwhile: that stays.
 
         Raises:
-            ConfigurationError: it cannot be written.
+            ConfigurationError: it cannot be written, or was damaged meanwhile.
         """
-        files.replace(self._path, self._encode(memory))
+        with files.locked(self._path.parent):
+            if self.load().frontier.size <= memory.frontier.size:
+                files.replace(self._path, self._encode(memory))
 
     def save_proof(self, first: bytes, second: bytes) -> Path:
         """Keep two signed things that contradict each other; give the folder they are in.

@@ -68,6 +68,21 @@ def test_memory_reads_back(tmp_path: Path):
     assert memory.load() == kept
 
 
+def test_a_process_that_read_less_does_not_take_memory_back(tmp_path: Path):
+    memory = memory_file(tmp_path)
+    kept = Memory(checkpoint=b"new", frontier=Frontier(size=2, peaks=(bytes(32),)))
+    memory.save(kept)
+    memory.save(Memory(checkpoint=b"old", frontier=Frontier(size=1, peaks=(bytes(32),))))
+    assert memory.load() == kept
+
+
+def test_memory_behind_a_link_that_leads_nowhere_is_not_forgotten(tmp_path: Path):
+    memory = memory_file(tmp_path)
+    (tmp_path / "seen").symlink_to(tmp_path / "stick" / "seen")
+    with pytest.raises(ConfigurationError):
+        memory.load()
+
+
 @given(st.binary(max_size=100))
 def test_any_bytes_are_no_memory_of_a_key(data: bytes):
     with TemporaryDirectory() as name:
