@@ -1,9 +1,8 @@
 """Findings, facts and bytes of an audit's page. Pure: from the report's data to markup."""
 
-import json
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 
+from openpcc.audit.facts import rows
 from openpcc.audit.report import Extract, Finding, Outcome, Section
 from openpcc.audit.visible import html
 
@@ -27,17 +26,6 @@ MOST_BYTES = 256
 MOST_EXTRACTS = 16
 """Extracts of a finding that are shown."""
 
-MOST_FACTS = 64
-"""Facts of a section that are shown."""
-
-MOST_LETTERS = 400
-"""Characters of a fact that is itself a list or an object."""
-
-TIMES = frozenset(
-    {"at", "expires", "issued", "not_after", "not_before", "since", "until", "witnessed"}
-)
-"""Names of facts that are times, Unix seconds."""
-
 
 def marks(finding: Finding) -> tuple[str, str, str]:
     """Give class, sign and word of a finding's outcome."""
@@ -59,16 +47,16 @@ def item(finding: Finding, anchor: str) -> str:
 
 def facts(section: Section) -> str:
     """Write what was counted or read."""
-    shown = list(section.facts.items())[:MOST_FACTS]
-    rows = [(name.replace("_", " "), fact(name, value)) for name, value in shown]
-    if left := len(section.facts) - len(shown):
-        rows.append((f"{left} more", "in the JSON report"))
-    return pairs("facts", rows)
+    inner = "".join(
+        f"<dt>{html(name)}</dt>" + "".join(f"<dd>{html(line)}</dd>" for line in lines)
+        for name, lines in rows(section)
+    )
+    return f'<dl class="facts">{inner}</dl>' if inner else ""
 
 
-def pairs(style: str, rows: Iterable[tuple[str, str]]) -> str:
+def pairs(style: str, named: Iterable[tuple[str, str]]) -> str:
     """Write a list of names and values; nothing where there are none."""
-    inner = "".join(f"<dt>{html(name)}</dt><dd>{html(value)}</dd>" for name, value in rows)
+    inner = "".join(f"<dt>{html(name)}</dt><dd>{html(value)}</dd>" for name, value in named)
     return f'<dl class="{style}">{inner}</dl>' if inner else ""
 
 
@@ -84,39 +72,9 @@ def sentence(text: str) -> str:
 def _told(finding: Finding) -> str:
     found = "Because" if finding.outcome is Outcome.SKIP else "Found"
     expected = None if finding.expected == finding.actual else finding.expected
-    rows = [("Expected", expected), (found, finding.actual)]
-    rows.append(("What to do", sentence(finding.remedy) if finding.remedy else None))
-    return pairs("told", [(name, value) for name, value in rows if value is not None])
-
-
-def moment(seconds: int) -> str:
-    """Write a time."""
-    try:
-        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    except (OverflowError, ValueError, OSError):
-        return str(seconds)  # a year of more than four digits
-
-
-def fact(name: str, value: object) -> str:
-    """Write a fact for people."""
-    if isinstance(value, int) and not isinstance(value, bool) and name in TIMES:
-        return moment(value)
-    return _value(value)
-
-
-def _value(value: object) -> str:
-    match value:
-        case bool():
-            return "yes" if value else "no"
-        case None:
-            return "none"
-        case str() | int():
-            return str(value)
-        case list() if all(isinstance(one, str | int) for one in value):
-            text = ", ".join(map(str, value)) or "none"
-        case _:
-            text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= MOST_LETTERS else f"{text[:MOST_LETTERS]}…"
+    named = [("Expected", expected), (found, finding.actual)]
+    named.append(("What to do", sentence(finding.remedy) if finding.remedy else None))
+    return pairs("told", [(name, value) for name, value in named if value is not None])
 
 
 def _bytes(extracts: tuple[Extract, ...]) -> str:
@@ -133,13 +91,8 @@ def _extract(one: Extract) -> str:
     field = f", {one.field}" if one.field else ""
     size = f"{one.size} byte{'' if one.size == 1 else 's'}"
     head = html(f"{one.part}{field}: {size} at offset {one.offset} ({one.offset:#x})")
-    rows = "\n".join(dump(one))
-    return f"<h3>{head}</h3>" + (f'<pre tabindex="0">{html_lines(rows)}</pre>' if rows else "")
-
-
-def html_lines(text: str) -> str:
-    """Escape lines that are ours but for letters that a dump shows."""
-    return "\n".join(map(html, text.split("\n")))
+    shown = "\n".join(map(html, dump(one)))
+    return f"<h3>{head}</h3>" + (f'<pre tabindex="0">{shown}</pre>' if shown else "")
 
 
 def dump(one: Extract) -> Iterator[str]:

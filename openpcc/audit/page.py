@@ -12,7 +12,8 @@ import base64
 import hashlib
 from collections.abc import Iterator
 
-from openpcc.audit.found import UNASKED, facts, item, marks, moment, pairs, sentence
+from openpcc.audit.facts import moment
+from openpcc.audit.found import UNASKED, facts, item, marks, pairs, sentence
 from openpcc.audit.picture import draw
 from openpcc.audit.report import AuditReport, Finding, Outcome, Section, Verdict
 from openpcc.audit.style import STYLE

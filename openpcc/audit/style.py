@@ -109,7 +109,8 @@ section > h2 { font-size: 1.35rem; line-height: 1.3; margin: 0; letter-spacing: 
 .soft { color: var(--soft); font-size: .95rem; }
 .facts { display: grid; grid-template-columns: fit-content(14rem) minmax(0, 1fr);
   gap: .2rem 1.25rem; margin: .75rem 0 0; font-size: .9rem; }
-.facts dt { color: var(--soft); } .facts dd { margin: 0; font-variant-numeric: tabular-nums; }
+.facts dt { color: var(--soft); }
+.facts dd { margin: 0; grid-column: 2; font-variant-numeric: tabular-nums; }
 .findings { list-style: none; margin: 1rem 0 0; padding: 0; background: var(--card);
   border: 1px solid var(--line); border-radius: .75rem; overflow: clip; }
 .finding { display: grid; grid-template-columns: 5.75rem minmax(0, 1fr); gap: 0 1rem;

@@ -3,7 +3,7 @@
 Pure but for printing; everything from outside is cleaned by `output`.
 """
 
-from openpcc.audit.found import fact
+from openpcc.audit.facts import rows
 from openpcc.audit.report import AuditReport, Finding, Outcome, Section
 from openpcc.audit.words import SCOPES, lead, tally, verdict
 from openpcc.cli import output
@@ -34,16 +34,16 @@ def one_line(text: str) -> str:
 
 
 def _section(section: Section, *, short: bool) -> None:
-    rows = [_row(one) for one in section.findings if not short or one.outcome is not Outcome.PASS]
-    if short and not rows:
+    table = [_row(one) for one in section.findings if not short or one.outcome is not Outcome.PASS]
+    if short and not table:
         return
     output.line()
     output.line(one_line(section.title))
-    for name, value in section.facts.items():
-        output.line(one_line(f"  {name.replace('_', ' ')}: {fact(name, value)}"))
-    if rows:
-        output.table(("CHECK", "RESULT", "WHAT WAS TESTED", "EXPECTED", "FOUND"), rows)
-    if left := len(section.findings) - len(rows):
+    for name, lines in rows(section):
+        output.line(one_line(f"  {name}: {'; '.join(lines)}"))
+    if table:
+        output.table(("CHECK", "RESULT", "WHAT WAS TESTED", "EXPECTED", "FOUND"), table)
+    if left := len(section.findings) - len(table):
         output.line(f"{plural(left, 'check')} that passed left out; --json lists them")
 
 
