@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from openpcc.audit import log_tests, receipt
+from openpcc.audit.attack import proxy
+from openpcc.audit.attack.run import PLACES
 from openpcc.audit.gateway_tests import GATEWAY
 from openpcc.audit.node_tests import NODE
 from openpcc.cli import main
@@ -18,10 +20,15 @@ PARTS = {
     part.partition("\n")[0]: part.partition("\n")[2] for part in re.split(r"^## ", PAGE, flags=re.M)
 }
 BLOCKS = dict(re.findall(r"^```[a-z]+ ?(\S*)\n(.*?)^```", PAGE, re.M | re.S))
+ATTACKS = {
+    f"attack.{one.name}": f"{one.tried} | {one.by} | {' or '.join(one.checks)}"
+    for one in (*(one for _, _, every in PLACES for one in every), *proxy.ATTACKS)
+}
 TABLES: Mapping[str, Mapping[str, str]] = {
     "The log": {name: test.text for name, test in log_tests.TESTS.items()},
     "The gateway": {name: test.text for name, test in GATEWAY.table.items()},
     "A node": {name: test.text for name, test in NODE.table.items()},
+    "Attacks": ATTACKS,
     "A receipt": receipt.TESTS,
 }
 """Part of the page to the checks it lists, in their order."""
@@ -49,7 +56,7 @@ def test_every_command_is_one_that_the_programs_take(line: str):
 
 
 def test_there_are_commands():
-    assert len(COMMANDS) == 7
+    assert len(COMMANDS) == 8
 
 
 def test_every_command_of_the_table_exists():

@@ -41,6 +41,8 @@ class StackKeys:
         """
         if self.folder is None:
             raise NotTriedError(f"it needs {name}.key of the stack; name its folder with --stack")
+        if not name or Path(name).name != name:
+            raise NotTriedError(f"{name}: no file of the stack can have this name")
         try:
             with (self.folder / f"{name}.key").open("rb") as file:
                 return Ed25519PrivateKey.from_private_bytes(
