@@ -57,6 +57,8 @@ class ClientPolicy:
     """Build provenance that a release must have; None: none is asked for."""
     rotated: int | None = None
     """Index in the log of the key rotation that was applied last; None: none was (docs/keys.md)."""
+    rotated_issued: int | None = None
+    """When that one was issued, Unix seconds: an older one may be logged anew, behind it."""
 
     @classmethod
     def load(cls, path: Path, *, remedy: str = CORRECT_POLICY) -> "ClientPolicy":
@@ -77,7 +79,8 @@ class ClientPolicy:
             status_signers=_signers(signers.table("status")),
             service_signers=_signers(signers.table("service")),
             provenance=_provenance(table, path.resolve().parent),
-            rotated=_rotated(table),
+            rotated=_rotated(table, "rotated"),
+            rotated_issued=_rotated(table, "rotated_issued"),
         )
         signers.end()
         table.end()
@@ -341,8 +344,8 @@ def _log(table: Table) -> LogPolicy:
     return policy
 
 
-def _rotated(table: Table) -> int | None:
-    return table.integer("rotated", low=0, high=2**53 - 1) if "rotated" in table else None
+def _rotated(table: Table, key: str) -> int | None:
+    return table.integer(key, low=0, high=2**53 - 1) if key in table else None
 
 
 def _provenance(table: Table, home: Path) -> "ProvenancePolicy | None":

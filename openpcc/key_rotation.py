@@ -8,7 +8,9 @@ itself, and a policy is changed only by what its own keys have said. The argumen
 2. bind          it is of this policy's log, and begins with the very keys this policy lists
 3. authenticate  the threshold of the old keys has signed, and every new key
 4. include       it is in the log, under a checkpoint that this policy's witnesses have signed
-5. order         it stands behind the one this policy applied last, so that nothing is undone
+5. order         it stands behind the one this policy applied last and was not issued before that,
+                 so that nothing is undone: whoever may submit to the log can log an old one again,
+                 in an envelope that is spelled differently and so is another leaf
 6. time          the new keys are in force; before that, they may only stand beside the old ones
 
 Pure: bytes and `now` come in, a policy comes out. `openpcc policy rotate` writes it into the file.
@@ -64,11 +66,7 @@ def verify_announcement(
         logged = verify_proof(proof, leaf_hash(parsed.extra), policy.log)  # 4
     except LogError as error:
         raise RotationError(f"the announcement is not proved: {error}") from error
-    if policy.rotated is not None and logged.index <= policy.rotated:  # 5
-        raise RotationError(
-            f"the announcement stands at index {logged.index}, and this policy has applied that at "
-            f"index {policy.rotated}: it is an older one"
-        )
+    _require_later(logged.index, rotation, policy)  # 5
     if now < rotation.not_before and not overlap:  # 6
         raise RotationError(
             f"the new keys take over at {rotation.not_before}, and it is {now}; until then they "
@@ -89,7 +87,9 @@ def apply(policy: ClientPolicy, announcement: Announcement, *, overlap: bool) ->
         check_separate([changed.release_signers, changed.status_signers, changed.service_signers])
     except LogError as error:
         raise RotationError(f"with the new keys the policy cannot be used: {error}") from error
-    return changed if overlap else replace(changed, rotated=announcement.index)
+    if overlap:
+        return changed
+    return replace(changed, rotated=announcement.index, rotated_issued=rotation.issued)
 
 
 def keys_of(policy: ClientPolicy, role: Role, name: str) -> RoleKeys:
@@ -130,6 +130,20 @@ def _require_ours(rotation: RotationStatement, policy: ClientPolicy) -> None:
         raise RotationError(
             f"the policy does not list the keys of the {rotation.role.value} {rotation.name} that "
             "the announcement replaces: it was applied already, or is not for this policy"
+        )
+
+
+def _require_later(index: int, rotation: Rotation, policy: ClientPolicy) -> None:
+    if policy.rotated is not None and index <= policy.rotated:
+        raise RotationError(
+            f"the announcement stands at index {index}, and this policy has applied that at "
+            f"index {policy.rotated}: it is an older one"
+        )
+    if policy.rotated_issued is not None and rotation.issued < policy.rotated_issued:
+        raise RotationError(
+            f"the announcement was issued at {rotation.issued}, and the one that this policy has "
+            f"applied at {policy.rotated_issued}: it is an older one, logged again or late; if its "
+            "keys are still meant, announce them anew"
         )
 
 

@@ -193,6 +193,18 @@ def test_an_older_announcement_does_not_come_back(announcing: Announcing):
     assert "older one" in refused(there, second)
 
 
+def test_an_older_announcement_that_is_logged_again_does_not_come_back(announcing: Announcing):
+    """The same statement with its signatures in another order is another leaf of the log."""
+    said = statement(Role.STATUS)
+    first = applied(announcing.proof(said), announcing.policy)
+    later = replace(said, issued=NOW + 1, not_before=NOW + 1)
+    back = announcing.proof(replace(later, old=said.new, new=said.old))
+    second = applied(back, first, now=NOW + 1)
+    by = [Signer(private_key=one) for one in OLD[Role.STATUS]] + NEW[:1]
+    again = announcing.proof(said, by[::-1])
+    assert "older one" in refused(again, second, now=NOW + 1)
+
+
 def test_it_is_applied_once(announcing: Announcing):
     proof = announcing.proof(statement(Role.STATUS))
     assert "does not list" in refused(proof, applied(proof, announcing.policy))

@@ -19,11 +19,12 @@ THRESHOLD = r"(?m)^threshold\s*=.*$"
 OVERLAP = r"(?ms)^overlap_keys\s*=\s*\[.*?\][^\n]*\n"
 
 
-def with_rotated(text: str, index: int) -> str:
+def with_rotated(text: str, index: int, issued: int) -> str:
     """Say which announcement was applied last."""
     head, *tables = _HEADER.split(text)
-    head = re.sub(r"(?m)^rotated\s*=.*\n", "", head)
-    head = re.sub(r"(?m)^version\s*=.*\n", rf"\g<0>rotated = {index}\n", head)
+    head = re.sub(r"(?m)^rotated(?:_issued)?\s*=.*\n", "", head)
+    lines = f"rotated = {index}\nrotated_issued = {issued}\n"
+    head = re.sub(r"(?m)^version\s*=.*\n", rf"\g<0>{lines}", head)
     return "".join((head, *tables))
 
 

@@ -63,7 +63,7 @@ def _edited(text: str, announcement: Announcement, *, overlap: bool) -> str:
         text = edit.with_witness_keys(text, rotation.name, keys)
     else:
         text = edit.with_signers(text, rotation.role.value, keys)
-    return text if overlap else edit.with_rotated(text, announcement.index)
+    return text if overlap else edit.with_rotated(text, announcement.index, rotation.issued)
 
 
 def _write(out: Path, text: str, expected: ClientPolicy) -> None:

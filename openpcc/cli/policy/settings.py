@@ -63,6 +63,13 @@ def _service(policy: ClientPolicy) -> Iterator[Setting]:
             text=f"index {policy.rotated} of the log",
             meaning="the announcement of new keys that was taken in last",
         )
+    if policy.rotated_issued is not None:
+        yield Setting(
+            key="rotated_issued",
+            value=policy.rotated_issued,
+            text=f"{policy.rotated_issued} (Unix seconds)",
+            meaning="when that announcement was issued; one of before is refused",
+        )
     yield _text("service", policy.service, "the service whose nodes are believed")
     yield _list("suites", names, "how requests may be sealed; the first that a node offers is used")
 
