@@ -1,5 +1,6 @@
 """`audit gateway`: an honest service passes, and each planted fault fails under its own name."""
 
+import copy
 import hashlib
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from openpcc.protocol.messages import machine_digest
 from openpcc.protocol.ohttp import GatewayKey, encode_configs
 from openpcc.protocol.sealing import NodePrivateKey
 from tests.fakes.memory_service import MemoryCarrier, MemoryService, Node
-from tests.fakes.world import NOW
+from tests.fakes.world import NOW, World
 from tests.openpcc.audit.ways import StallingCarrier, Ways, failed, outcomes, said
 from transparency_log import strict_json
 
@@ -356,6 +357,42 @@ def test_two_entries_of_one_number(ways: Ways):
     report = ways.audit()
     assert failed(report) == {"gateway.equivocation"}
     assert list(ways.folder.glob("equivocation-*"))
+
+
+def forked(ways: Ways, *more: bytes) -> World:
+    """A world whose log has another past, signed by the same log and witnesses."""
+    world = copy.copy(ways.service.world)
+    world.log = replace(world.log, entries=[b"another past", *world.log.entries[1:], *more])
+    return world
+
+
+def test_a_log_that_shows_each_way_a_tree_of_its_own(ways: Ways):
+    ways.relay.world = forked(ways)
+    report = ways.audit()
+    assert failed(report) == {"gateway.equivocation"}
+    assert said(report, "gateway.equivocation").startswith("relay: ")
+    [kept] = ways.folder.glob("equivocation-*")
+    assert sorted(one.name for one in kept.iterdir()) == ["first.note", "second.note"]
+
+
+def test_a_larger_tree_on_one_way_that_does_not_extend_the_other(ways: Ways):
+    ways.relay.world = forked(ways, b"more")
+    ways.log = False
+    report = ways.audit()
+    assert "gateway.record" in failed(report)
+    assert "do not prove" in said(report, "gateway.record")
+    assert list(ways.folder.glob("suspicion-*"))
+
+
+def test_a_log_that_takes_back_what_an_earlier_audit_saw(ways: Ways):
+    ways.audit()
+    last = ways.service.world.log.entries.pop()
+    ways.service.world.log.entries[-1] = last
+    ways.service.hint = (len(ways.service.world.log.entries) - 1,) * 2
+    ways.part()
+    report = ways.audit()
+    assert failed(report) == {"gateway.record"}
+    assert "shrank" in said(report, "gateway.record")
 
 
 def test_a_hint_of_another_service(ways: Ways):
