@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from openpcc.audit.attack.attempt import NotTriedError
 from openpcc.carrier import Carrier
+from openpcc.errors import OpenPCCError
 from openpcc.exchange import GatewayExchange
 from openpcc.gateway_files import GatewayFiles
 from openpcc.protocol import bhttp, chunked_ohttp, hpke
@@ -90,8 +91,15 @@ class Impostor(SwappedKeys):
         opened = chunked_ohttp.GatewayRequest.open(self._key, body[:size])
         message = b"".join((*opened.feed(body[size:]), *opened.finish()))
         request = bhttp.decode_request(message)
-        answered = self._answer(request, lambda: ask(self._honest, self._real, request))
+        answered = self._answer(request, lambda: self._ask(request))
         yield _encapsulated(opened, bhttp.encode_response(answered))
+
+    def _ask(self, request: bhttp.Request) -> bhttp.Response:
+        """Ask the real gateway; its failure must not look like the victim's refusal."""
+        try:
+            return read(self._honest, GatewayExchange(self._real, request))
+        except OpenPCCError as error:
+            raise NotTriedError(f"the real gateway did not answer: {error}") from error
 
 
 class CutExchange(GatewayExchange):
@@ -103,11 +111,6 @@ class CutExchange(GatewayExchange):
         pieces = _pieces(bhttp.encode_request(request))
         self.body = b"".join((made.head, *(made.seal(piece) for piece in pieces)))
         self._opener = made.open_response()
-
-
-def ask(carrier: Carrier, keys: KeyConfig, request: bhttp.Request) -> bhttp.Response:
-    """Ask the real gateway, and read its whole answer."""
-    return read(carrier, GatewayExchange(keys, request))
 
 
 def read(carrier: Carrier, exchange: GatewayExchange) -> bhttp.Response:

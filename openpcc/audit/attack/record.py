@@ -74,6 +74,7 @@ def _unwitnessed(target: Target) -> Refused:
 def _frozen_log(target: Target) -> Refused:
     later = clock.now() + CHECKPOINT_AGE + 1
     hint = directory.parse_hint(target.files.get("/service", directory.MAX_HINT))
+    RecordReader(target.config.policy, target.new_state()).read(target.log, hint, now=clock.now())
     try:
         RecordReader(target.config.policy, target.new_state()).read(target.log, hint, now=later)
     except DirectoryError as error:

@@ -46,6 +46,8 @@ def cut_stream(target: Target) -> Refused:
     try:
         _on_the_wire(target, ask)
     except TruncatedReplyError as error:
+        if not delivered:
+            raise NotTriedError("nothing had arrived before the cut") from error
         words = f"{error} ({type(error).__name__} after {delivered} bytes)"
         return Refused(checks=(type(error).__name__,), words=words)
     raise SucceededError("a cut stream ended cleanly")
@@ -125,6 +127,8 @@ def _fed(target: Target, answer: Answer, gained: str, *, checked: bool = False) 
         _honest(target, lambda _, honest: honest())
     try:
         _exchange(target, answer)
+    except NotTriedError:
+        raise
     except OpenPCCError as error:
         return Refused.by_client(error)
     raise SucceededError(gained)
@@ -185,42 +189,42 @@ ATTACKS = (
         name="cut-reply",
         tried="the gateway ends a reply, cleanly in its own layer, before the node's last record",
         by="client",
-        checks=("TruncatedReplyError",),
+        checks=("the node's reply ended before its end",),
         run=_cut_reply,
     ),
     Attack(
         name="edited-reply",
         tried="the gateway alters one bit of a node's reply",
         by="client",
-        checks=("TruncatedReplyError",),
+        checks=("the node's reply is not authentic",),
         run=_edited_reply,
     ),
     Attack(
         name="forged-reply",
         tried="the gateway answers in the node's place",
         by="client",
-        checks=("TruncatedReplyError",),
+        checks=("the node's reply is not authentic",),
         run=_forged_reply,
     ),
     Attack(
         name="replayed-reply",
         tried="the gateway answers with the node's reply to an earlier request",
         by="client",
-        checks=("TruncatedReplyError",),
+        checks=("the node's reply is not authentic",),
         run=_replayed_reply,
     ),
     Attack(
         name="gateway-code",
         tried="the gateway forges a node's refusal from outside the seal",
         by="client",
-        checks=("GatewayError",),
+        checks=("no node confirms it",),
         run=_gateway_code,
     ),
     Attack(
         name="relay-code",
         tried="the relay forges a node's refusal from outside the seal",
         by="client",
-        checks=("GatewayError",),
+        checks=("no node confirms it",),
         run=_relay_code,
     ),
 )

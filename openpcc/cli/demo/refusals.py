@@ -7,7 +7,7 @@ demonstration ends with exit code 1.
 
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,12 +24,12 @@ from openpcc.errors import DirectoryError, OpenPCCError
 MIRROR_AGE = 1.5
 """Seconds: the gateway copies the log's checkpoint for one, and a client asks the gateway."""
 
-TRIED: tuple[Attack[Target], ...] = (
-    evidence.QUOTE_EDIT,
-    requests.REPLAY_GATEWAY,
-    requests.REPLAY_NODE,
-    replies.CUT_STREAM,
-)
+TRIED: Mapping[str, Attack[Target]] = {
+    "one altered character in the evidence": evidence.QUOTE_EDIT,
+    "the same bytes again": requests.REPLAY_GATEWAY,
+    "the same sealed request in a new envelope": requests.REPLAY_NODE,
+    "a stream cut before its end": replies.CUT_STREAM,
+}
 
 
 class DemoFailedError(OpenPCCError):
@@ -51,8 +51,8 @@ def attacks(stack: DemoStack) -> Iterator[Refusal]:
     with tempfile.TemporaryDirectory(dir=stack.folder) as scratch:
         target = Target(config, Path(scratch), StackKeys(None))
         try:
-            for one in TRIED:
-                yield _refusal(one, target)
+            for tried, one in TRIED.items():
+                yield Refusal(tried=tried, by=one.by, words=_refusal(one, target))
         finally:
             target.close()
 
@@ -75,11 +75,11 @@ def unlisted_release(stack: DemoStack) -> Refusal:
     return Refusal(tried="a release that is not listed any more", by="client", words=words)
 
 
-def _refusal(one: Attack[Target], target: Target) -> Refusal:
+def _refusal(one: Attack[Target], target: Target) -> str:
     try:
         refused = one.run(target)
     except SucceededError as error:
         raise DemoFailedError(f"{one.tried}: {error}") from error
     if not one.answers(refused):
         raise DemoFailedError(f"{one.tried}: refused for another reason: {refused.sentence}")
-    return Refusal(tried=one.tried, by=one.by, words=refused.sentence)
+    return refused.words if refused.checks[0] in refused.words else refused.checks[0]
