@@ -148,7 +148,7 @@ def sections(nodes: Nodes) -> Iterator[Section]:
 def facts(
     listing: Listing, nodes: Nodes, policy: AppraisalPolicy, *, now: int
 ) -> dict[str, object]:
-    """Count machines, versions, devices and expiries of the nodes that were accepted."""
+    """Count machines, versions and devices of accepted nodes, and say when trust in them ends."""
     accepted = [one for one in nodes.judged if one.node is not None]
     on_machine = Counter(machines(listing))
     expires = [one.node.expires for one in accepted if one.node is not None]
@@ -165,8 +165,8 @@ def facts(
         ),
         "tcb": _counted(versions),
         "devices": _counted(devices),
-        "first_expiry": min(expires, default=None),
-        "last_expiry": max(expires, default=None),
+        "expires": min(expires, default=None),
+        "until": max(expires, default=None),
     }
 
 

@@ -208,7 +208,7 @@ def tail_facts(record: Record | None) -> Mapping[str, object]:
         "not_before": service.not_before,
         "not_after": service.not_after,
         "status": status.sequence,
-        "status_issued": status.issued,
+        "issued": status.issued,
         "log_size": record.newest.checkpoint.size,
         "witnessed": record.witnessed,
         "candidates": service.parameters.candidates,

@@ -50,7 +50,7 @@ def test_the_report_counts_machines_versions_devices_and_expiries(ways: Ways):
     [(tcb, count)] = facts["tcb"].items()  # type: ignore[attr-defined]
     assert tcb.startswith("simulated firmware ")
     assert count == 2
-    assert facts["first_expiry"] == ways.service.world.not_after - 120
+    assert facts["expires"] == ways.service.world.not_after - 120
     assert facts["releases"] == {ways.service.world.release.hex(): 2}
 
 
