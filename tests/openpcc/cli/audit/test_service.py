@@ -3,6 +3,7 @@
 What they find, and their exit codes, stand in `tests/journeys/test_audit.py`.
 """
 
+import json
 import re
 from pathlib import Path
 
@@ -63,6 +64,17 @@ def test_nobody_answers(words: list[str], policy: str, tmp_path: Path):
     arguments = ["--policy", policy, "--relay", NOBODY, "--state", str(state)]
     assert main(["audit", *words, *arguments]) == 3
     assert not (state / "directory.json").exists()
+
+
+def test_nobody_answers_the_whole(policy: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """Then the report says so of each part, for whoever reads it and not the exit code."""
+    config = tmp_path / "client.toml"
+    config.write_text(f'version = 1\nrelay = "{NOBODY}"\npolicy = "{policy}"\nstate = "state"\n')
+    words = ["audit", "--gateway", NOBODY, "--config", str(config), "--json"]
+    assert main(words) == 3
+    report = json.loads(capsys.readouterr().out)
+    failed = [one["id"] for section in report["sections"] for one in section["findings"]]
+    assert failed == ["log.answer", "gateway.answer", "nodes.answer"]
 
 
 def test_the_whole_needs_a_gateway(capsys: pytest.CaptureFixture[str]):
