@@ -10,6 +10,7 @@ finds out from the table. The tables lie in the schema that the connection strin
 belongs to one log.
 """
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -47,6 +48,12 @@ LOCK = "SELECT pg_try_advisory_lock((%s::bigint << 32) | 'head'::regclass::oid::
 
 LOCK_CLASS = 0x6F706363
 """Sets the locks of logs apart from those of others: "opcc"."""
+
+LOCK_SECONDS = 5.0
+"""How long the lock may stay taken: a server notices the end of a killed log a little later."""
+
+LOCK_PAUSE = 0.1
+"""Seconds between two tries."""
 
 CONNECT_SECONDS = 10
 """How long a server may take to let us in."""
@@ -105,7 +112,7 @@ class PostgresSequence:
                     raise ConfigurationError(
                         f"{dsn}: no log here; make one with `openpcc-log init`"
                     )
-                if connection.execute(LOCK, (LOCK_CLASS,)).fetchone() != (True,):
+                if not _locked(connection):
                     raise ConfigurationError(f"{dsn}: in use; stop the other openpcc-log")
                 epoch = _take_over(connection)
             on_failure.pop_all()
@@ -229,6 +236,16 @@ def _check_durable(connection: psycopg.Connection, dsn: Path) -> None:
         connection.execute(
             "SELECT set_config(%s, coalesce(%s, current_setting(%s)), false)", (name, value, name)
         )
+
+
+def _locked(connection: psycopg.Connection) -> bool:
+    """Take the lock, unless another session keeps it."""
+    end = time.monotonic() + LOCK_SECONDS
+    while connection.execute(LOCK, (LOCK_CLASS,)).fetchone() != (True,):
+        if time.monotonic() > end:
+            return False
+        time.sleep(LOCK_PAUSE)
+    return True
 
 
 def _take_over(connection: psycopg.Connection) -> int:

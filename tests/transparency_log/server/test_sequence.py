@@ -1,5 +1,6 @@
 """What every sequencing table promises (`server/sequence.py`); SQLite and PostgreSQL, for real."""
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -219,6 +220,16 @@ def test_process_that_lost_its_connection_writes_nothing_more(
         with pytest.raises(StorageError, match="start again"):
             attempt()
     assert tables().state().sequenced == 1
+
+
+def test_a_start_waits_for_the_end_of_a_killed_one_to_be_noticed(
+    tables: Callable[[], PostgresSequence],
+) -> None:
+    first = tables()
+    ending = threading.Timer(1.0, first.close)
+    ending.start()
+    assert tables().state().sequenced == 0
+    ending.join()
 
 
 def test_process_that_lost_its_lock_alone_writes_nothing_more(
