@@ -1,5 +1,8 @@
 """Audits for the tests of what shows them."""
 
+from dataclasses import replace
+from typing import Any
+
 from openpcc.audit.report import AuditKind, AuditReport, Extract, Finding, Outcome, Section
 
 HOSTILE = (
@@ -9,20 +12,16 @@ HOSTILE = (
 """What a text from outside may try."""
 
 
-def finding(id_: str, outcome: Outcome, **changes: object) -> Finding:
-    values = {"id": id_, "outcome": outcome, "text": "what was tested"} | changes
-    return Finding(**values)
+def finding(id_: str, outcome: Outcome, **changes: Any) -> Finding:
+    return replace(Finding(id=id_, outcome=outcome, text="what was tested"), **changes)
 
 
-def audit(*findings: Finding, **changes: object) -> AuditReport:
+def audit(*findings: Finding, **changes: Any) -> AuditReport:
     section = Section(name="only", title="The only section", findings=findings)
-    values = {
-        "kind": AuditKind.LOG,
-        "subject": "log.example/demo",
-        "at": 1800000100,
-        "sections": (section,),
-    }
-    return AuditReport(**values | changes)
+    report = AuditReport(
+        kind=AuditKind.LOG, subject="log.example/demo", at=1800000100, sections=(section,)
+    )
+    return replace(report, **changes)
 
 
 def hostile(text: str = HOSTILE) -> AuditReport:
