@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import pytest
 
@@ -42,7 +43,7 @@ class Browser:
         os.close(reads)
         os.close(writes)
         self._held, self._count, self._session = b"", 0, {}
-        self.events: list[dict] = []
+        self.events: list[dict[str, Any]] = []
         targets = self.call("Target.getTargets")["targetInfos"]
         target = next(one["targetId"] for one in targets if one["type"] == "page")
         attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
@@ -64,7 +65,7 @@ class Browser:
         os.close(self._in)
         os.close(self._out)
 
-    def call(self, method: str, **params: object) -> dict:
+    def call(self, method: str, **params: object) -> dict[str, Any]:
         """Call a method of the devtools protocol; what happens meanwhile is kept in `events`."""
         self._count += 1
         message = {"id": self._count, "method": method, "params": params, **self._session}
@@ -73,7 +74,8 @@ class Browser:
             answer = self._read()
             if answer.get("id") == self._count:
                 assert "error" not in answer, answer
-                return answer["result"]
+                result: dict[str, Any] = answer["result"]
+                return result
             self.events.append(answer)
 
     def open(self, path: Path, *, width: int, dark: bool, media: str = "screen") -> None:
@@ -97,10 +99,11 @@ class Browser:
         shot = self.call("Page.captureScreenshot", captureBeyondViewport=True, format="png")
         path.write_bytes(base64.b64decode(shot["data"]))
 
-    def _read(self) -> dict:
+    def _read(self) -> dict[str, Any]:
         while b"\0" not in self._held:
             more = os.read(self._in, 2**20)
             assert more, "the browser has gone"
             self._held += more
         one, _, self._held = self._held.partition(b"\0")
-        return json.loads(one)
+        message: dict[str, Any] = json.loads(one)
+        return message
