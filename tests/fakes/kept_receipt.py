@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -38,7 +39,7 @@ class KeptReceipt:
         )
 
     def sign(
-        self, *, issued: int = NOW, key: Ed25519PrivateKey | None = None, **instead: object
+        self, *, issued: int = NOW, key: Ed25519PrivateKey | None = None, **instead: Any
     ) -> str:
         """Sign a receipt as the node does; what is given is said instead."""
         service = replace(self._service, **instead)
