@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from openpcc.audit import page
 from openpcc.audit.found import MOST_BYTES, dump
 from openpcc.audit.report import AuditKind, AuditReport, Extract, Outcome, Section
-from openpcc.audit.style import DARK, LIGHT
+from openpcc.audit.style import DARK, LIGHT, STYLE
 from openpcc.audit.visible import plain
 from openpcc.audit.words import SCOPES
 from tests.openpcc.audit.audits import HOSTILE, audit, finding, hostile
@@ -91,8 +91,8 @@ def test_it_loads_and_runs_nothing():
     policy = str(read.attribute("meta", "content")[0])
     assert policy.startswith("default-src 'none'; style-src 'sha256-")
     assert "unsafe" not in policy
-    assert "url(" not in page.STYLE
-    assert "@import" not in page.STYLE
+    assert "url(" not in STYLE
+    assert "@import" not in STYLE
 
 
 def test_every_jump_has_its_target_and_no_id_is_twice():
@@ -122,7 +122,7 @@ def test_the_verdict_is_the_heading_and_the_title(outcome: Outcome, word: str):
 
 def test_what_is_simulated_says_so_before_anything_else():
     read = Read(page.render(audit(finding("log.chain", Outcome.PASS), simulated=True)))
-    body = read.text[read.text.index(page.STYLE) + 1 :]
+    body = read.text[read.text.index(STYLE) + 1 :]
     assert body[0] == "SIMULATED."
     assert "PASS, SIMULATED" in body
     plain_page = page.render(audit(finding("log.chain", Outcome.PASS)))
