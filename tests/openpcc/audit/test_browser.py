@@ -26,7 +26,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
         yield found
 
 
-@pytest.fixture(params=PAGES.values(), ids=PAGES)
+@pytest.fixture(params=list(PAGES.values()), ids=list(PAGES))
 def file(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     report: AuditReport = request.param
     path = tmp_path / "report.html"
