@@ -94,10 +94,10 @@ def test_the_page_and_the_signed_result_are_files_beside(
         (["--report", "nowhere/a.html"], "there is no such folder"),
     ],
 )
+@pytest.mark.usefixtures("key")
 def test_wrong_words_are_named_before_anything_is_audited(
-    key: Ed25519PrivateKey, tmp_path: Path, words: list[str], said: str
+    tmp_path: Path, words: list[str], said: str
 ):
-    assert key
     named = [word.replace("{key}", str(tmp_path / "key.pem")) for word in words]
     with pytest.raises(ConfigurationError, match=said):
         output.check(options(*named))
