@@ -5,11 +5,13 @@ import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from openpcc.audit import log_tests, receipt
 from openpcc.audit.attack import proxy
+from openpcc.audit.attack.attempt import Attack
 from openpcc.audit.attack.run import PLACES
 from openpcc.audit.gateway_tests import GATEWAY
 from openpcc.audit.node_tests import NODE
@@ -20,9 +22,12 @@ PARTS = {
     part.partition("\n")[0]: part.partition("\n")[2] for part in re.split(r"^## ", PAGE, flags=re.M)
 }
 BLOCKS = dict(re.findall(r"^```[a-z]+ ?(\S*)\n(.*?)^```", PAGE, re.M | re.S))
+EVERY: tuple[Attack[Any], ...] = (
+    *(one for _, _, every in PLACES for one in every),
+    *proxy.ATTACKS,
+)
 ATTACKS = {
-    f"attack.{one.name}": f"{one.tried} | {one.by} | {' or '.join(one.checks)}"
-    for one in (*(one for _, _, every in PLACES for one in every), *proxy.ATTACKS)
+    f"attack.{one.name}": f"{one.tried} | {one.by} | {' or '.join(one.checks)}" for one in EVERY
 }
 TABLES: Mapping[str, Mapping[str, str]] = {
     "The log": {name: test.text for name, test in log_tests.TESTS.items()},
@@ -36,6 +41,13 @@ TABLES: Mapping[str, Mapping[str, str]] = {
 COMMANDS = re.findall(
     r"(?m)(?:^|[ /=])openpcc ((?:audit|verify|chat) [^\n`]*)", "\n".join(BLOCKS.values())
 )
+
+
+class Unit(configparser.ConfigParser):
+    """A unit of systemd, whose names have capitals."""
+
+    def optionxform(self, optionstr: str) -> str:
+        return optionstr
 
 
 @pytest.mark.parametrize("part", TABLES)
@@ -65,9 +77,8 @@ def test_every_command_of_the_table_exists():
 
 
 def test_service_and_timer_can_be_read_and_agree():
-    service, timer = (configparser.ConfigParser(strict=True) for _ in range(2))
+    service, timer = (Unit(strict=True) for _ in range(2))
     for one, kind in ((service, "service"), (timer, "timer")):
-        one.optionxform = str
         one.read_string(BLOCKS[f"openpcc-audit.{kind}"])
     folder = "/var/lib/" + service["Service"]["StateDirectory"]
     paths = re.findall(r"--(?:state|report|metrics) (\S+)", service["Service"]["ExecStart"])
