@@ -117,8 +117,8 @@ def weaken_binding() -> None:
 
         return wrapped
 
-    Suite.sender = bare(Suite.sender)
-    Suite.setup_base_r = bare(Suite.setup_base_r)
+    for name in ("sender", "setup_base_r"):
+        setattr(Suite, name, bare(getattr(Suite, name)))
     without(request, "request_digest", "header-edit", of_the_wraps)
     without(unsealing, "request_digest", "header-edit", of_the_wraps)
 
@@ -153,20 +153,18 @@ def weaken_proxy() -> None:
     from openpcc.proxy import guard
 
     genuine = guard._Found.one
-    of = {"proxy-origin": b"origin", "proxy-site": b"sec-fetch-site"}
 
-    def blind(self, name):
-        if any(out(check) and name == field for check, field in of.items()):
-            return None
-        return genuine(self, name)
+    def blind(field: bytes):
+        return lambda found, name: None if name == field else genuine(found, name)
 
-    class AnyName(frozenset):
+    class AnyName(frozenset[str]):
         def __contains__(self, name: object) -> bool:
             return out("proxy-host") or super().__contains__(name)
 
     names = guard.authorities
-    guard._Found.one = blind
     guard.authorities = lambda *args, **kwargs: AnyName(names(*args, **kwargs))
+    without(guard._Found, "one", "proxy-origin", blind(b"origin"))
+    without(guard._Found, "one", "proxy-site", blind(b"sec-fetch-site"))
     without(guard.Guard, "_compare", "proxy-key", lambda _guard, _given: None)
 
 
