@@ -79,8 +79,6 @@ class _Any:
     def __ne__(self, _other: object) -> bool:
         return False
 
-    __hash__ = None
-
 
 def any_gateway_keys(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(lookup, "hashlib", SimpleNamespace(sha256=lambda _: _Any()))
