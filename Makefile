@@ -34,7 +34,7 @@ demo: setup                 ## the whole service on this machine, one real chat,
 	@$(BIN)/openpcc demo $(if $(ENGINE),--engine $(ENGINE))
 
 test: setup                 ## the tests a user runs: embedded engine, no big tools
-	@$(BIN)/python -m pytest -n 2 -m "not vllm"
+	@$(BIN)/python -m pytest -n 2 -m "not vllm and not long"
 
 vllm: $(VLLM)/.stamp        ## the real engine, in an environment of its own (3 GB)
 
@@ -55,6 +55,7 @@ soak-log: setup             ## kill a real log under load, 200 rounds (SOAK=…)
 
 ci-full: setup vllm         ## what needs more: the journeys on vLLM, logits, fuzzing and soak in short
 	@$(BIN)/python -m pytest -m vllm
+	@$(BIN)/python -m pytest -n 2 -m "long and not vllm"
 	@$(BIN)/python tests/soak/soak_log.py --rounds 10
 	@$(BIN)/python tests/fuzz/run.py --all --seconds 2 --crashes fuzz-crashes
 

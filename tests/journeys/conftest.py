@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,17 +14,30 @@ from openpcc.cli.demo.stack import DemoStack
 ENGINES = ["embedded", pytest.param("vllm", marks=pytest.mark.vllm)]
 
 
-@pytest.fixture(scope="session", params=ENGINES)
-def stack(request, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoStack]:
-    args = argparse.Namespace(
-        engine=request.param, engine_python=root / ".venv-vllm/bin/python", model=None
-    )
-    found = DemoStack(tmp_path_factory.mktemp("stack"), demo.engine_choice(args), print)
+@contextmanager
+def running(engine: str, root: Path, folder: Path) -> Iterator[DemoStack]:
+    """Start a service; end it whatever happens."""
+    python = root / ".venv-vllm/bin/python"
+    args = argparse.Namespace(engine=engine, engine_python=python, model=None)
+    found = DemoStack(folder, demo.engine_choice(args), print)
     try:
         found.start()
         yield found
     finally:
         found.close()
+
+
+@pytest.fixture(scope="session", params=ENGINES)
+def stack(request, root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoStack]:
+    with running(request.param, root, tmp_path_factory.mktemp("stack")) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def doomed(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoStack]:
+    """A service of its own for tests that take its release back: a log never forgets that."""
+    with running("embedded", root, tmp_path_factory.mktemp("doomed")) as found:
+        yield found
 
 
 @pytest.fixture

@@ -127,13 +127,10 @@ def test_nobody_there(stack: DemoStack):
     assert done.returncode == 3
 
 
-def test_a_withdrawn_release_fails_every_node(stack: DemoStack, state: Path):
-    stack.publish_status([])
-    try:
-        code, report = openpcc(
-            "audit", "gateway", stack.gateway.listening, "--config", str(stack.client)
-        )
-    finally:
-        stack.publish_status([stack.release])
+def test_a_withdrawn_release_fails_every_node(doomed: DemoStack):
+    doomed.publish_status([])
+    code, report = openpcc(
+        "audit", "gateway", doomed.gateway.listening, "--config", str(doomed.client)
+    )
     assert code == 1
     assert {"gateway.node", "7.status"} <= failed(report)

@@ -104,6 +104,7 @@ def reader(tmp_path: Path) -> Iterator[Reader]:
         found.stop(config)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(400)  # some fifty programs, one after the other
 def test_every_command_of_the_page_does_what_it_says(reader: Reader):
     assert len(BLOCKS) > 15

@@ -75,7 +75,7 @@ def _tell(stack: DemoStack, args: argparse.Namespace) -> None:
         show_trust(client, every=args.checks)
         show_chat(client)
         show_parties(stack)
-        show_refusals(stack)
+        show_refusals(stack, last=not args.keep)
 
 
 def _interrupt(_number: int, _frame: object) -> None:
@@ -199,11 +199,17 @@ def _found(stack: DemoStack, names: list[str]) -> str:
     return f"no ({searched} files searched)"
 
 
-def show_refusals(stack: DemoStack) -> None:
-    """Try what must not work."""
-    found = [*refusals.attacks(stack), refusals.unlisted_release(stack)]
+def show_refusals(stack: DemoStack, *, last: bool) -> None:
+    """Try what must not work; `last`: also take the release back, which a log never forgets."""
+    found = [*refusals.attacks(stack)]
+    if last:
+        found.append(refusals.unlisted_release(stack))
     rows = [(one.tried, one.by, one.words) for one in found]
     output.table(("tried", "refused by", "how"), rows, title="refusals")
+    if not last:
+        output.line(
+            "not tried with --keep: taking the release back, after which an audit must fail"
+        )
     output.line()
 
 

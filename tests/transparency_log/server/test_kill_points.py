@@ -24,6 +24,8 @@ from transparency_log.server.witness_store import WitnessStore
 from transparency_log.tile import bundle_path, new_tiles, parse_bundle
 from transparency_log.witness_policy import WitnessedCheckpoint, verify_checkpoint
 
+pytestmark = pytest.mark.long
+
 BATCHES = [ENTRIES[:254], ENTRIES[250:259], ENTRIES[259:260]]
 """The second one fills a tile and begins another, and has entries of the first."""
 

@@ -228,7 +228,7 @@ def test_log_refuses_to_start_with_changed_tiles(tmp_path: Path) -> None:
         tile.write_bytes(bytes(32))
         result = run("log", "--config", world.config("log"))
         assert result.returncode == 2
-        assert "not those of the tree" in result.stderr
+        assert "not the entries of the tree; restore it from its backup" in result.stderr
 
 
 def test_witness_keeps_its_state_through_a_restart(tmp_path: Path) -> None:
