@@ -225,6 +225,9 @@ def keep(stack: DemoStack) -> None:
     output.line(f"  curl {base}/models -H 'Authorization: Bearer {key}'")
     output.line(f"  export OPENPCC_CONFIG={stack.client}")
     output.line('  .venv/bin/openpcc chat "What is a list?"')
+    gateway = stack.gateway.listening
+    output.line(f"  .venv/bin/openpcc audit --gateway {gateway} --report audit.html")
+    output.line(f"  .venv/bin/openpcc audit attack {gateway} --stack {stack.folder}")
     output.line("stop with Ctrl-C")
     stopped = threading.Event()
     try:
