@@ -215,7 +215,7 @@ class Publisher:
             ohttp_keys=sha256(self.ohttp_keys).digest(),
             issuer_keys=(),
             parameters=Parameters(
-                candidates=self._config.candidates, admission="open", pace=self._config.pace
+                candidates=self._config.candidates, pace=self._config.pace
             ),
         )
 

@@ -4,6 +4,7 @@ docs/formats.md, 4.3. One per 10-minute window, numbered and chained, by the ope
 A client that reads the newest one from the log has the keys and the node list that all have.
 """
 
+import re
 from dataclasses import dataclass
 
 from transparency_log.release import MAX_MODELS
@@ -15,6 +16,9 @@ SERVICE_TYPE = "tag:openpcc.org,2026:service/v1"
 
 ADMISSIONS = frozenset({"open", "tokens"})
 """Ways to be let in."""
+
+LEAST_OUTPUT, MOST_OUTPUT = 256, 1 << 24
+"""Output tokens of a model that one Privacy Pass token may buy: a power of two within these."""
 
 PACES = frozenset({"latency", "paced"})
 """Ways a reply may be paced."""
@@ -46,22 +50,40 @@ class ServedModel:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TokenTerms:
+    """What a request is paid with, and its price.
+
+    Attributes:
+        issuer: the issuer's name, as token challenges spell it (RFC 9577, section 2.1.1).
+        output: most output tokens of a model that one token buys, a power of two.
+    """
+
+    issuer: str
+    output: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Parameters:
     """What all clients of a service do alike.
 
     Attributes:
         candidates: nodes a request is sealed to, 1 to 8.
-        admission: `open` or `tokens`.
         pace: paces a client may ask for.
+        tokens: the terms where admission is by tokens; None: it is open.
         shard: leaves of a directory shard.
         outer_padding: bytes that outer messages are padded to a multiple of.
     """
 
     candidates: int
-    admission: str
     pace: tuple[str, ...]
+    tokens: TokenTerms | None = None
     shard: int = SHARD
     outer_padding: int = OUTER_PADDING
+
+    @property
+    def admission(self) -> str:
+        """Name the way to be let in."""
+        return "open" if self.tokens is None else "tokens"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +120,7 @@ class ServiceStatement:
                 "candidates": parameters.candidates,
                 "shard": parameters.shard,
                 "admission": parameters.admission,
+                "tokens": _terms_json(parameters.tokens),
                 "outer_padding": parameters.outer_padding,
                 "pace": list(parameters.pace),
             },
@@ -127,6 +150,8 @@ def parse_service(predicate: Members) -> ServiceStatement:
         raise StrictJSONError(f"{predicate.name}: not_after is not after not_before")
     if len({model.name for model in service.models}) != len(service.models):
         raise StrictJSONError(f"{predicate.name}.models: a model is listed twice")
+    if (service.parameters.tokens is None) != (service.issuer_keys == ()):
+        raise StrictJSONError(f"{predicate.name}.issuer_keys: there are some exactly with tokens")
     return service
 
 
@@ -144,21 +169,46 @@ def _model(members: Members) -> ServedModel:
 def _issuer_keys(members: Members) -> tuple[bytes, ...]:
     texts = members.texts("issuer_keys", limit=MAX_ISSUER_KEYS, length=64)
     name = f"{members.name}.issuer_keys"
-    return tuple(Members({"key": text}, name).hex("key", size=32) for text in texts)
+    keys = tuple(Members({"key": text}, name).hex("key", size=32) for text in texts)
+    if len(set(keys)) != len(keys):
+        raise StrictJSONError(f"{name}: a key is listed twice")
+    return keys
 
 
 def _parameters(members: Members) -> Parameters:
+    admission = members.choice("admission", ADMISSIONS)
     parameters = Parameters(
         candidates=members.integer("candidates", low=1, high=8),
         shard=members.integer("shard", low=SHARD, high=SHARD),
-        admission=members.choice("admission", ADMISSIONS),
+        tokens=_terms(members.child_or_null("tokens")),
         outer_padding=members.integer("outer_padding", low=OUTER_PADDING, high=OUTER_PADDING),
         pace=tuple(members.texts("pace", limit=len(PACES), length=16)),
     )
     members.end()
     if not parameters.pace or not set(parameters.pace) <= PACES:
         raise StrictJSONError(f"{members.name}.pace: expected some of {', '.join(sorted(PACES))}")
+    if parameters.admission != admission:
+        raise StrictJSONError(f"{members.name}.tokens: there are terms exactly with tokens")
     return parameters
+
+
+def _terms(members: Members | None) -> TokenTerms | None:
+    if members is None:
+        return None
+    terms = TokenTerms(
+        issuer=members.text("issuer", limit=255),
+        output=members.integer("output", low=LEAST_OUTPUT, high=MOST_OUTPUT),
+    )
+    members.end()
+    if terms.output.bit_count() != 1:
+        raise StrictJSONError(f"{members.name}.output: expected a power of two")
+    if not re.fullmatch(r"[!-~]+", terms.issuer):
+        raise StrictJSONError(f"{members.name}.issuer: expected a host name")
+    return terms
+
+
+def _terms_json(terms: TokenTerms | None) -> dict[str, object] | None:
+    return None if terms is None else {"issuer": terms.issuer, "output": terms.output}
 
 
 def _model_json(model: ServedModel) -> dict[str, object]:

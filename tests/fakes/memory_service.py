@@ -124,7 +124,7 @@ class MemoryService:
                 for model, rows in self.directories.items()
             ),
             ohttp_keys=hashlib.sha256(self.raw_keys).digest(),
-            parameters=Parameters(candidates=2, admission="open", pace=("latency", "paced")),
+            parameters=Parameters(candidates=2, pace=("latency", "paced")),
             **changes,
         )
         self.world._add(statement, self.world.log.service)

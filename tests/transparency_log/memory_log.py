@@ -21,7 +21,13 @@ from transparency_log.release import (
     ReleaseStatement,
     Source,
 )
-from transparency_log.service import Directory, Parameters, ServedModel, ServiceStatement
+from transparency_log.service import (
+    Directory,
+    Parameters,
+    ServedModel,
+    ServiceStatement,
+    TokenTerms,
+)
 from transparency_log.status import Floor, Floors, StatusStatement
 from transparency_log.tile import (
     TILE_WIDTH,
@@ -167,7 +173,11 @@ def service_statement(
         models=(ServedModel(name="demo", directory=Directory(root=bytes(32), size=2)),),
         ohttp_keys=bytes(range(6, 38)),
         issuer_keys=(bytes(range(7, 39)),),
-        parameters=Parameters(candidates=2, admission="tokens", pace=("latency", "paced")),
+        parameters=Parameters(
+            candidates=2,
+            tokens=TokenTerms(issuer="issuer.example", output=1024),
+            pace=("latency", "paced"),
+        ),
     )
 
 

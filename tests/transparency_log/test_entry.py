@@ -151,6 +151,8 @@ def test_refuses_what_is_signed_but_not_as_specified(memory_log: MemoryLog, chan
         ("not_after", 0),
         ("issuer_keys", ["0" * 64] * 3),
         ("issuer_keys", ["0" * 63]),
+        ("issuer_keys", ["0" * 64] * 2),
+        ("issuer_keys", []),
         ("ohttp_keys", ""),
     ],
 )
@@ -169,7 +171,18 @@ def test_refuses_service_entries_that_contradict_themselves(
 
 @pytest.mark.parametrize(
     ("member", "value"),
-    [("candidates", 0), ("candidates", 9), ("shard", 8), ("admission", "all"), ("pace", [])],
+    [
+        ("candidates", 0),
+        ("candidates", 9),
+        ("shard", 8),
+        ("admission", "all"),
+        ("admission", "open"),
+        ("tokens", None),
+        ("tokens", {"issuer": "issuer.example", "output": 1000}),
+        ("tokens", {"issuer": "issuer.example", "output": 128}),
+        ("tokens", {"issuer": "", "output": 1024}),
+        ("pace", []),
+    ],
 )
 def test_refuses_parameters_out_of_range(memory_log: MemoryLog, member: str, value: object) -> None:
     statement = json.loads(json.dumps(payload_of(service_statement(), memory_log)))

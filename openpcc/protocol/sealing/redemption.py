@@ -53,6 +53,22 @@ def check_proof(proof: bytes, *, nonce: bytes, request_digest: bytes) -> None:
         raise UnsealableError from error
 
 
+def price(max_output: int, *, output: int) -> int:
+    """Give the tokens that a request of this budget costs: its class is paid in full, no change.
+
+    Args:
+        max_output: most output tokens of the reply, a power of two (header).
+        output: most of them that one token buys, a power of two (service entry, docs/formats.md).
+
+    Raises:
+        MalformedError: more than `MAX_TOKENS`, or open admission's budget of none.
+    """
+    count = max(1, max_output // output)
+    if max_output == 0 or count > MAX_TOKENS:
+        raise MalformedError(f"budget: expected a power of two up to {MAX_TOKENS * output}")
+    return count
+
+
 def token_digest(tokens: Iterable[bytes]) -> bytes:
     """Give the digest that binds the tokens, in order, into the header; zeros if there are none."""
     joined = b"".join(tokens)
