@@ -84,7 +84,8 @@ format: setup               ## apply the formatter and the safe fixes
 
 lock: setup                 ## refresh the hash-locked list (needs uv)
 	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-	   pyproject.toml --extra demo --extra log --extra provenance --group dev -o $(LOCK)
+	   pyproject.toml --extra demo --extra log --extra provenance \
+	   --extra issuer --extra keystore --group dev -o $(LOCK)
 
 clean:                      ## remove what the targets made
 	@rm -rf $(VENV) $(VLLM) $(PEERS) fuzz-crashes .pytest_cache .mypy_cache .ruff_cache .hypothesis
