@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         TransportError,
         TruncatedReplyError,
         UnknownModelError,
+        UnknownPaceError,
     )
     from openpcc.transport import AsyncTransport, Transport
     from openpcc.trust import TrustedNode
@@ -49,6 +50,7 @@ _HOME = {
     "TransportError": "openpcc.errors",
     "TruncatedReplyError": "openpcc.errors",
     "UnknownModelError": "openpcc.errors",
+    "UnknownPaceError": "openpcc.errors",
 }
 
 __all__ = [
@@ -69,6 +71,7 @@ __all__ = [
     "TruncatedReplyError",
     "TrustedNode",
     "UnknownModelError",
+    "UnknownPaceError",
 ]
 
 

@@ -6,8 +6,10 @@ key and the user agent stay here.
 """
 
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
+from openpcc.errors import UnknownPaceError
 from openpcc.protocol import bhttp, messages
 
 MAX_REQUEST = 47 * 2**20
@@ -22,12 +24,13 @@ MODELS = "/v1/models"
 class Options:
     """How replies come back, for every request of a transport."""
 
-    pace: str = "latency"
+    pace: str | None = None
+    """Left out: the first that the service's logged entry lists, so that all clients do alike."""
     receipt: bool = True
 
     def __post_init__(self) -> None:
         """Refuse an unknown pace at the place where it was written."""
-        if self.pace not in PACES:
+        if self.pace is not None and self.pace not in PACES:
             raise ValueError(f"pace must be one of {', '.join(PACES)}; found {self.pace!r}")
 
 
@@ -43,7 +46,7 @@ class Asked:
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """A request for a node: what to seal, and which model may open it."""
+    """A request for a node: what to seal, and which model may open it. `paced` makes it whole."""
 
     model: str
     request: bhttp.Request
@@ -88,7 +91,7 @@ def prepare(asked: Asked, options: Options, service: str) -> Call | Answer:
     model = _model(asked.content)
     if model is None:
         return refusal(400, "model", "the body must be a JSON object that names a model", "model")
-    fields = [("content-type", messages.JSON), (messages.PACE, options.pace)]
+    fields = [("content-type", messages.JSON)]
     if not options.receipt:
         fields.append((messages.RECEIPT, "no"))
     return Call(
@@ -102,6 +105,24 @@ def prepare(asked: Asked, options: Options, service: str) -> Call | Answer:
             content=asked.content,
         ),
     )
+
+
+def paced(call: Call, options: Options, offered: Sequence[str]) -> Call:
+    """Name the pace of the reply inside the request, which nobody but the node sees.
+
+    Args:
+        call: made by `prepare`.
+        options: what the caller chose.
+        offered: the paces of the service's logged entry.
+
+    Raises:
+        UnknownPaceError: the entry does not list the pace that was chosen.
+    """
+    pace = offered[0] if options.pace is None else options.pace
+    if pace not in offered:
+        raise UnknownPaceError(pace, tuple(offered))
+    headers = (*call.request.headers, (messages.PACE, pace))
+    return replace(call, request=replace(call.request, headers=headers))
 
 
 def refusal(status: int, code: str, message: str, param: str | None = None) -> Answer:

@@ -38,7 +38,7 @@ class OpenPCC:
         self,
         config: Configuration = None,
         *,
-        pace: str = "latency",
+        pace: str | None = None,
         receipt: bool = True,
         max_retries: int = 0,
     ) -> None:
@@ -46,7 +46,7 @@ class OpenPCC:
 
         Args:
             config: a `ClientConfig`, the path of one, or None for the user's own.
-            pace: `latency` or `paced`, see `Transport`.
+            pace: `latency`, `paced`, or None for the service's own choice; see `Transport`.
             receipt: whether nodes sign a receipt for each reply.
             max_retries: tries the SDK may add; each is a new sealed request. None by default.
 
@@ -118,7 +118,7 @@ class AsyncOpenPCC:
         self,
         config: Configuration = None,
         *,
-        pace: str = "latency",
+        pace: str | None = None,
         receipt: bool = True,
         max_retries: int = 0,
     ) -> None:

@@ -5,6 +5,7 @@
     ├── RefusedError           a node is not trustworthy; carries the report, names the check
     ├── DirectoryError         the service's own record is missing, old, or contradicts itself
     ├── UnknownModelError      the service's log entry names no such model
+    ├── UnknownPaceError       the service's log entry does not list this pace of replies
     ├── EngineError            the attested node says, under its seal, that the engine failed
     ├── GatewayError           relay or gateway said no; the code is their word, never a node's
     ├── TransportError         the relay could not be reached, or broke the connection
@@ -68,6 +69,20 @@ class UnknownModelError(OpenPCCError):
         self.offered = offered
         names = ", ".join(offered) or "none"
         super().__init__(f"the service offers no model {model[:64]!r}; it offers: {names}")
+
+
+class UnknownPaceError(OpenPCCError):
+    """The newest logged entry of the service does not list the pace asked for; nothing was sent.
+
+    Attributes:
+        pace: what was asked for.
+        offered: the paces the entry lists.
+    """
+
+    def __init__(self, pace: str, offered: tuple[str, ...]) -> None:
+        self.pace = pace
+        self.offered = offered
+        super().__init__(f"the service offers no pace {pace!r}; it offers: {', '.join(offered)}")
 
 
 class EngineError(OpenPCCError):

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from attestation.result import Report
-from openpcc import clock
+from openpcc import clock, relays
 from openpcc.carrier import Carrier
 from openpcc.config import ClientConfig
 from openpcc.errors import (
@@ -60,6 +60,8 @@ class Selection:
 
     nodes: tuple[TrustedNode, ...]
     keys: KeyConfig
+    paces: tuple[str, ...]
+    """Paces of replies that the service's entry lists."""
     now: int
     """When it was drawn, as the decision counts; to seal at."""
 
@@ -112,7 +114,7 @@ class NodeBook:
         self._config = config
         self._now = now
         self._closed = threading.Event()
-        self._carrier = carrier or Carrier(config.relay, config.ca)
+        self._carrier = carrier or Carrier(relays.of_process(config.relays), config.ca)
         states = StateFile(config.state)
         self._lookup = Lookup(config, self._carrier, states, wait=self._closed.wait)
         self._looking = threading.Lock()
@@ -155,8 +157,11 @@ class NodeBook:
         if snapshot is None:
             return None
         trusted = _trusted(snapshot.judged.get(model, ()), model, at)
-        nodes = draw(trusted, snapshot.service.parameters.candidates)
-        return Selection(nodes=nodes, keys=snapshot.keys, now=at) if nodes else None
+        parameters = snapshot.service.parameters
+        nodes = draw(trusted, parameters.candidates)
+        if not nodes:
+            return None
+        return Selection(nodes=nodes, keys=snapshot.keys, paces=parameters.pace, now=at)
 
     def models(self, now: int) -> list[str]:
         """Name the models of the logged service entry. Raises as `candidates`."""

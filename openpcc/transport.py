@@ -22,7 +22,7 @@ from typing import cast
 
 import httpx
 
-from openpcc import answers, clock
+from openpcc import answers, clock, relays
 from openpcc.answers import Answer, Asked, Options
 from openpcc.carrier import AsyncCarrier, Carrier
 from openpcc.config import ClientConfig
@@ -38,13 +38,14 @@ class Transport(httpx.BaseTransport):
     """The blocking transport. Safe to share between threads; close it when done."""
 
     def __init__(
-        self, config: Configuration = None, *, pace: str = "latency", receipt: bool = True
+        self, config: Configuration = None, *, pace: str | None = None, receipt: bool = True
     ) -> None:
         """Read the configuration; nothing is sent yet.
 
         Args:
             config: see `Configuration`.
-            pace: `latency` (sizes padded, sent at once) or `paced` (one size, fixed ticks).
+            pace: `latency` (sizes padded, sent at once) or `paced` (one size, fixed ticks); None is
+                the first that the service's logged entry lists, as for every other client.
             receipt: whether nodes sign a receipt for each reply.
 
         Raises:
@@ -53,13 +54,14 @@ class Transport(httpx.BaseTransport):
         self._options = Options(pace=pace, receipt=receipt)
         self.config = load(config)
         self.book = NodeBook(self.config)
-        self._carrier = Carrier(self.config.relay, self.config.ca)
+        self._carrier = Carrier(relays.of_process(self.config.relays), self.config.ca)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request; the answer's content streams as the node gives it.
 
         Raises:
             RefusedError, DirectoryError: no node may be trusted; nothing was sent.
+            UnknownModelError, UnknownPaceError: the service does not offer it; nothing was sent.
             GatewayError, TransportError: not served, or not reached.
             TruncatedReplyError: the reply was cut, here or while its content is read.
         """
@@ -73,6 +75,7 @@ class Transport(httpx.BaseTransport):
         if isinstance(call, Answer):
             return _answer(request, call)
         selection = self.book.candidates(call.model, clock.now())
+        call = answers.paced(call, self._options, selection.paces)
         reply = Reply(selection.keys, selection.nodes, call, now=selection.now)
         with self.book.learning(), ExitStack() as stack:
             stack.callback(reply.close)
@@ -91,13 +94,13 @@ class AsyncTransport(httpx.AsyncBaseTransport):
     """The awaiting transport; same promises as `Transport`."""
 
     def __init__(
-        self, config: Configuration = None, *, pace: str = "latency", receipt: bool = True
+        self, config: Configuration = None, *, pace: str | None = None, receipt: bool = True
     ) -> None:
         """Read the configuration; nothing is sent yet. Arguments and errors as `Transport`."""
         self._options = Options(pace=pace, receipt=receipt)
         self.config = load(config)
         self.book = NodeBook(self.config)
-        self._carrier = AsyncCarrier(self.config.relay, self.config.ca)
+        self._carrier = AsyncCarrier(relays.of_process(self.config.relays), self.config.ca)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request; as `Transport.handle_request`."""
@@ -112,6 +115,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         selection = self.book.ready(call.model, clock.now())
         if selection is None:
             selection = await asyncio.to_thread(self.book.candidates, call.model, clock.now())
+        call = answers.paced(call, self._options, selection.paces)
         reply = Reply(selection.keys, selection.nodes, call, now=selection.now)
         with self.book.learning():
             async with AsyncExitStack() as stack:

@@ -35,7 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("prompt", nargs="?", metavar="PROMPT", help="left out: standard input")
     parser.add_argument("--model", metavar="M", help="default: the configuration's, else the first")
     parser.add_argument("--system", metavar="S", help="a system message before the prompt")
-    parser.add_argument("--pace", choices=PACES, default=PACES[0], help="how the reply comes back")
+    parser.add_argument(
+        "--pace",
+        choices=PACES,
+        help="how the reply comes back; left out: as the service's entry says first",
+    )
     receipt = parser.add_mutually_exclusive_group()
     receipt.add_argument("--no-receipt", action="store_true", help="ask for no signed receipt")
     receipt.add_argument(

@@ -16,6 +16,7 @@ from openpcc.errors import (
     TransportError,
     TruncatedReplyError,
     UnknownModelError,
+    UnknownPaceError,
 )
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ def describe(error: OpenPCCError) -> Failure:
             return _directory(error)
         case UnknownModelError():
             return _failure(USAGE, "model", error, "name one of them with --model")
+        case UnknownPaceError():
+            return _failure(USAGE, "pace", error, "name one of them with --pace, or leave it out")
         case EngineError():
             return _failure(
                 NETWORK, f"engine.{error.code}", error, "the request is spent; ask again"

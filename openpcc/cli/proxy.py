@@ -42,7 +42,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="HOST",
         help="a further host name that clients reach this proxy by; may be repeated",
     )
-    parser.add_argument("--pace", choices=PACES, default=PACES[0], help="how replies come back")
+    parser.add_argument(
+        "--pace",
+        choices=PACES,
+        help="how replies come back; left out: as the service's entry says first",
+    )
 
 
 def run(args: argparse.Namespace) -> int:

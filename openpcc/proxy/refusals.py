@@ -18,6 +18,7 @@ from openpcc.errors import (
     TransportError,
     TruncatedReplyError,
     UnknownModelError,
+    UnknownPaceError,
 )
 
 NO_RETRY = ("x-should-retry", "false")
@@ -48,6 +49,8 @@ def explain(error: OpenPCCError) -> Failure:
             return _failure(502, f"directory.{error.code}", *_told(error), NO_RETRY)
         case UnknownModelError():
             return _failure(404, "model_not_found", str(error), "model", NO_RETRY)
+        case UnknownPaceError():
+            return _failure(502, "pace", str(error), None, NO_RETRY)
         case GatewayError():
             status = GATEWAY_STATUS.get(error.code, 502)
             # Only 503 says that nothing ran; after anything else a repetition may run twice.

@@ -14,8 +14,10 @@ from openpcc.answers import (
     Options,
     asks_for_models,
     list_models,
+    paced,
     prepare,
 )
+from openpcc.errors import UnknownPaceError
 from openpcc.protocol import bhttp
 from openpcc.protocol.sealing import NodePrivateKey, seal_request
 
@@ -30,7 +32,7 @@ def asked(content: object, *, method: str = "POST", target: str = CHAT) -> Asked
 def test_only_the_closed_list_of_fields_travels():
     call = prepare(asked({"model": "demo"}), Options(), "demo.example")
     assert isinstance(call, Call)
-    assert call.request.headers == (
+    assert paced(call, Options(), ["latency"]).request.headers == (
         ("content-type", "application/json"),
         ("openpcc-pace", "latency"),
     )
@@ -38,8 +40,10 @@ def test_only_the_closed_list_of_fields_travels():
 
 
 def test_pace_and_receipt_travel_inside_the_seal():
-    call = prepare(asked({"model": "m"}), Options(pace="paced", receipt=False), "s.example")
+    options = Options(pace="paced", receipt=False)
+    call = prepare(asked({"model": "m"}), options, "s.example")
     assert isinstance(call, Call)
+    call = paced(call, options, ["latency", "paced"])
     assert ("openpcc-pace", "paced") in call.request.headers
     assert ("openpcc-receipt", "no") in call.request.headers
 
@@ -47,6 +51,23 @@ def test_pace_and_receipt_travel_inside_the_seal():
 def test_an_unknown_pace_is_refused_where_it_is_written():
     with pytest.raises(ValueError, match="leisurely"):
         Options(pace="leisurely")
+
+
+@pytest.mark.parametrize("offered", [["latency", "paced"], ["paced", "latency"], ["paced"]])
+def test_who_chooses_no_pace_does_as_all_others_of_the_service(offered: list[str]):
+    call = prepare(asked({"model": "m"}), Options(), "s.example")
+    assert isinstance(call, Call)
+    assert ("openpcc-pace", offered[0]) in paced(call, Options(), offered).request.headers
+
+
+@pytest.mark.parametrize("pace", ["latency", "paced"])
+def test_a_pace_that_the_entry_does_not_list_is_refused_by_name(pace: str):
+    options = Options(pace=pace)
+    call = prepare(asked({"model": "m"}), options, "s.example")
+    assert isinstance(call, Call)
+    (other,) = {"latency", "paced"} - {pace}
+    with pytest.raises(UnknownPaceError, match=f"no pace '{pace}'; it offers: {other}"):
+        paced(call, options, [other])
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,6 +23,7 @@ from openpcc.errors import (
     TransportError,
     TruncatedReplyError,
     UnknownModelError,
+    UnknownPaceError,
 )
 from openpcc.protocol import messages
 from openpcc.protocol.sealing import Unwrapped
@@ -48,7 +50,7 @@ def relay(talking: MemoryService) -> Iterator[FarEnd]:
 
 @pytest.fixture
 def config(talking: MemoryService, relay: FarEnd, tmp_path: Path) -> ClientConfig:
-    return ClientConfig(relay=relay.url, policy=talking.config.policy, state=tmp_path / "state")
+    return ClientConfig(relays=(relay.url,), policy=talking.config.policy, state=tmp_path / "state")
 
 
 @pytest.fixture
@@ -128,6 +130,25 @@ def test_a_wrong_model_sends_nothing(transport: Transport, talking: MemoryServic
     with pytest.raises(UnknownModelError):
         ask(httpx, transport, model="another")
     assert len(relay.got) == before
+
+
+def test_a_pace_that_the_entry_does_not_list_sends_nothing(
+    config: ClientConfig, talking: MemoryService, relay: FarEnd
+):
+    transport = Transport(config, pace="paced")
+    try:
+        ask(httpx, transport)
+        snapshot = transport.book.snapshot
+        assert snapshot is not None
+        parameters = replace(snapshot.service.parameters, pace=("latency",))
+        service = replace(snapshot.service, parameters=parameters)
+        transport.book._snapshot = replace(snapshot, service=service)
+        before = len(relay.got)
+        with pytest.raises(UnknownPaceError, match="'paced'; it offers: latency"):
+            ask(httpx, transport)
+        assert len(relay.got) == before
+    finally:
+        transport.close()
 
 
 def test_the_prompt_and_the_callers_fields_stay_inside(transport: Transport, relay: FarEnd):
