@@ -100,7 +100,7 @@ class MemoryService:
     def config(self) -> ClientConfig:
         policy = replace(self.world.policy, kems=(hpke.KEM_X25519,))
         return ClientConfig(
-            relay="http://127.0.0.1:1", policy=policy, state=self.folder / "state", model="demo"
+            relays=("http://127.0.0.1:1",), policy=policy, state=self.folder / "state", model="demo"
         )
 
     def publish(
@@ -123,9 +123,12 @@ class MemoryService:
                 ServedModel(name=model, directory=Directory(root=_root(rows), size=len(rows)))
                 for model, rows in self.directories.items()
             ),
-            ohttp_keys=hashlib.sha256(self.raw_keys).digest(),
-            parameters=Parameters(candidates=2, pace=("latency", "paced")),
-            **changes,
+            **{
+                "ohttp_keys": hashlib.sha256(self.raw_keys).digest(),
+                "issuer_keys": (),
+                "parameters": Parameters(candidates=2, pace=("latency", "paced")),
+                **changes,
+            },
         )
         self.world._add(statement, self.world.log.service)
         index = len(self.world.log.entries) - 1
