@@ -1,7 +1,8 @@
 """Carries bodies between this client and its relay; decides nothing.
 
 One connection pool, one fixed set of fields, no cookies, no redirects, no proxy from the
-environment: a request differs from another client's in its length alone.
+environment: a request differs from another client's in its length alone. Where there are several
+relays, a fetch tries each at most once, and only as long as no connection could be made.
 
 Timeouts count between two pieces of an answer, so whoever feeds it drop by drop could hold a reader
 for ever. `Carrier.limited` bounds what a series of fetches takes in all: when the time is over, the
@@ -11,8 +12,14 @@ sockets are shut down, which ends a wait at once, wherever in connecting or read
 import socket
 import ssl
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import (
+    AsyncExitStack,
+    ExitStack,
+    asynccontextmanager,
+    contextmanager,
+    suppress,
+)
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
@@ -22,6 +29,7 @@ import httpx
 
 from openpcc.errors import ConfigurationError, GatewayError, TransportError
 from openpcc.protocol import messages
+from openpcc.relays import Relays
 
 FIELDS = {
     "accept": "*/*",
@@ -46,6 +54,9 @@ REASONS: tuple[tuple[type[BaseException], str, str], ...] = (
 )
 """What a failure means in words, and what to look at: the first that is among its causes."""
 
+UNREACHED = (httpx.ConnectError, httpx.ConnectTimeout)
+"""No connection, or no TLS on it: nothing was sent, and another relay may be tried."""
+
 MAX_KEYS = 65536
 """Bytes of the gateway's key configs; more is not read."""
 
@@ -53,8 +64,8 @@ MAX_KEYS = 65536
 class Carrier:
     """The blocking carrier. Safe to share between threads, but for `limited`."""
 
-    def __init__(self, relay: str, ca: Path | None) -> None:
-        self._relay = relay
+    def __init__(self, relay: str | Relays, ca: Path | None) -> None:
+        self._relays = _choice(relay)
         self._client = httpx.Client(
             verify=_tls(ca),
             timeout=TIMEOUT,
@@ -87,12 +98,9 @@ class Carrier:
         Raises:
             TransportError: no answer, or not a list of keys.
         """
-        self._sockets.refuse_late()
-        with (
-            _translated(self._relay),
-            self._client.stream(
-                "GET", f"{self._relay}/ohttp-keys", extensions=self._sockets.watched
-            ) as response,
+        with self._sent(lambda relay: self._request("GET", f"{relay}/ohttp-keys")) as (
+            response,
+            _,
         ):
             if response.status_code != 200:
                 raise _refusal(response, _start(response.iter_raw()))
@@ -107,21 +115,45 @@ class Carrier:
             GatewayError: relay or gateway refused, with their code.
             TransportError: the relay did not answer, or broke off.
         """
-        self._sockets.refuse_late()
-        with (
-            _translated(self._relay),
-            self._client.stream(
-                "POST",
-                self._relay,
-                content=body,
-                headers=POST_FIELDS,
-                extensions=self._sockets.watched,
-            ) as response,
-        ):
+        with self._sent(lambda relay: self._request("POST", relay, body)) as (response, relay):
             if response.status_code != 200:
                 raise _refusal(response, _start(response.iter_raw()))
             _expect(response, messages.OHTTP_RESPONSE)
-            yield _chunks(response, self._relay)
+            yield _chunks(response, relay)
+
+    @contextmanager
+    def _sent(
+        self, request: Callable[[str], httpx.Request]
+    ) -> Iterator[tuple[httpx.Response, str]]:
+        """Send to the relay in use, or to the next while none is reached; give what came whence."""
+        with ExitStack() as stack:
+            relay, response = self._reached(request)
+            stack.callback(response.close)
+            stack.enter_context(_translated(relay))
+            yield response, relay
+
+    def _reached(self, request: Callable[[str], httpx.Request]) -> tuple[str, httpx.Response]:
+        unreached: dict[str, httpx.HTTPError] = {}
+        for _ in range(len(self._relays)):
+            self._sockets.refuse_late()
+            relay = self._relays.current
+            try:
+                with _translated(relay, passing=UNREACHED):
+                    return relay, self._client.send(request(relay), stream=True)
+            except UNREACHED as error:
+                self._sockets.refuse_late()  # cut by ourselves: it says nothing of the relay
+                unreached[relay] = error
+                self._relays.leave(relay)
+        raise _none_reached(unreached) from next(iter(unreached.values()))
+
+    def _request(self, method: str, url: str, body: bytes | None = None) -> httpx.Request:
+        return self._client.build_request(
+            method,
+            url,
+            content=body,
+            headers=None if body is None else POST_FIELDS,
+            extensions=self._sockets.watched,
+        )
 
     def close(self) -> None:
         """Cut what is under way, in whatever thread, and close the pool."""
@@ -190,8 +222,8 @@ def _no_cookies() -> CookieJar:
 class AsyncCarrier:
     """The awaiting carrier."""
 
-    def __init__(self, relay: str, ca: Path | None) -> None:
-        self._relay = relay
+    def __init__(self, relay: str | Relays, ca: Path | None) -> None:
+        self._relays = _choice(relay)
         self._client = httpx.AsyncClient(
             verify=_tls(ca),
             timeout=TIMEOUT,
@@ -212,19 +244,36 @@ class AsyncCarrier:
         """
         if self._ended:
             raise TransportError("the connections are closed")
-        with _translated(self._relay):
-            async with self._client.stream(
-                "POST", self._relay, content=body, headers=POST_FIELDS
-            ) as response:
-                if response.status_code != 200:
-                    raise _refusal(response, await _astart(response.aiter_raw()))
-                _expect(response, messages.OHTTP_RESPONSE)
-                yield _achunks(response, self._relay)
+        async with AsyncExitStack() as stack:
+            relay, response = await self._reached(body)
+            stack.push_async_callback(response.aclose)
+            stack.enter_context(_translated(relay))
+            if response.status_code != 200:
+                raise _refusal(response, await _astart(response.aiter_raw()))
+            _expect(response, messages.OHTTP_RESPONSE)
+            yield _achunks(response, relay)
+
+    async def _reached(self, body: bytes) -> tuple[str, httpx.Response]:
+        unreached: dict[str, httpx.HTTPError] = {}
+        for _ in range(len(self._relays)):
+            relay = self._relays.current
+            request = self._client.build_request("POST", relay, content=body, headers=POST_FIELDS)
+            try:
+                with _translated(relay, passing=UNREACHED):
+                    return relay, await self._client.send(request, stream=True)
+            except UNREACHED as error:
+                unreached[relay] = error
+                self._relays.leave(relay)
+        raise _none_reached(unreached) from next(iter(unreached.values()))
 
     async def aclose(self) -> None:
         """Close the pool."""
         self._ended = True
         await self._client.aclose()
+
+
+def _choice(relay: str | Relays) -> Relays:
+    return Relays((relay,)) if isinstance(relay, str) else relay
 
 
 def _tls(ca: Path | None) -> ssl.SSLContext:
@@ -250,12 +299,24 @@ async def _achunks(response: httpx.Response, relay: str) -> AsyncIterator[bytes]
 
 
 @contextmanager
-def _translated(relay: str) -> Iterator[None]:
+def _translated(relay: str, *, passing: tuple[type[httpx.HTTPError], ...] = ()) -> Iterator[None]:
+    """Turn the library's errors into ours, but for those that say that another may be tried."""
     try:
         yield
+    except passing:
+        raise
     except httpx.HTTPError as error:
-        why, remedy = _reason(error)
-        raise TransportError(f"relay {relay}: {why}; {remedy}") from error
+        raise TransportError(_why(relay, error)) from error
+
+
+def _none_reached(unreached: Mapping[str, httpx.HTTPError]) -> TransportError:
+    """Say of each relay why it was not reached."""
+    return TransportError("; ".join(_why(relay, why) for relay, why in unreached.items()))
+
+
+def _why(relay: str, error: httpx.HTTPError) -> str:
+    why, remedy = _reason(error)
+    return f"relay {relay}: {why}; {remedy}"
 
 
 def _reason(error: httpx.HTTPError) -> tuple[str, str]:

@@ -18,6 +18,7 @@ from attestation.errors import AttestationError
 from attestation.policy import AppraisalPolicy
 from openpcc.errors import ConfigurationError
 from openpcc.protocol import hpke
+from openpcc.relays import MAX_RELAYS
 from transparency_log.entry import EntrySigners, check_separate
 from transparency_log.errors import LogError
 from transparency_log.witness_policy import LogPolicy, Witness
@@ -93,8 +94,8 @@ class ClientPolicy:
 class ClientConfig:
     """Where this client finds its relay, its policy and its state."""
 
-    relay: str
-    """URL of the relay: https, or http on a loopback address."""
+    relays: tuple[str, ...]
+    """URLs of the relays: https, or http on a loopback address. A process uses one (`relays`)."""
     policy: ClientPolicy
     state: Path
     """Folder of what was accepted before; made 0700 if missing."""
@@ -118,7 +119,7 @@ class ClientConfig:
         home = found.resolve().parent
         policy_file = home / table.text("policy")
         config = cls(
-            relay=_relay(table),
+            relays=_relays(table),
             policy=ClientPolicy.load(policy_file),
             policy_file=policy_file,
             state=home / table.text("state"),
@@ -276,8 +277,18 @@ def read_toml(path: Path, what: str, *, remedy: str) -> dict[str, object]:
         ) from error
 
 
-def _relay(table: Table) -> str:
-    return checked_url(table.text("relay"), f"{table.name}: 'relay'")
+def _relays(table: Table) -> tuple[str, ...]:
+    if "relay" not in table and "relays" in table:
+        found = [checked_url(url, f"{table.name}: 'relays'") for url in table.texts("relays")]
+        if not 1 <= len(found) <= MAX_RELAYS or len(set(found)) != len(found):
+            raise ConfigurationError(
+                f"{table.name}: 'relays' must list 1 to {MAX_RELAYS} different addresses; "
+                "correct it there"
+            )
+        return tuple(found)
+    if "relays" in table:
+        raise ConfigurationError(f"{table.name}: both 'relay' and 'relays'; remove one of them")
+    return (checked_url(table.text("relay"), f"{table.name}: 'relay'"),)
 
 
 def checked_url(text: str, name: str) -> str:

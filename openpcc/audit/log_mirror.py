@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from openpcc import clock
+from openpcc import clock, relays
 from openpcc.audit.log_files import OutOfTimeError, UnreachableError
 from openpcc.carrier import Carrier
 from openpcc.config import ClientConfig
@@ -17,7 +17,7 @@ from transparency_log.errors import FetchError
 @contextmanager
 def mirrored(config: ClientConfig, *, service: str, seconds: float) -> Iterator[Fetch]:
     """Give what fetches files of the log from the gateway; all of them have so many seconds."""
-    carrier = Carrier(config.relay, config.ca)
+    carrier = Carrier(relays.of_process(config.relays), config.ca)
     try:
         with carrier.limited(seconds):
             yield _Mirror(carrier, service, clock.ticks() + seconds).fetch

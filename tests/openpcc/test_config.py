@@ -26,7 +26,7 @@ def write(folder: Path, policy: str = POLICY, config: str = CONFIG) -> Path:
 
 def test_the_documented_files_are_read(tmp_path: Path):
     config = ClientConfig.load(write(tmp_path))
-    assert config.relay == "https://relay.example"
+    assert config.relays == ("https://relay.example",)
     assert config.state == tmp_path / "state"
     assert config.policy.kems == (hpke.KEM_XWING,)
     assert config.policy.log.quorum == 2
@@ -88,7 +88,38 @@ def test_a_relay_in_plain_text_is_refused_unless_on_loopback(tmp_path: Path, rel
 @pytest.mark.parametrize("relay", ["http://127.0.0.1:8000", "http://[::1]:8000"])
 def test_a_relay_on_loopback_may_be_plain(tmp_path: Path, relay: str):
     config = CONFIG.replace("https://relay.example", relay)
-    assert ClientConfig.load(write(tmp_path, config=config)).relay == relay
+    assert ClientConfig.load(write(tmp_path, config=config)).relays == (relay,)
+
+
+TWO = 'relays = ["https://relay.example/", "http://127.0.0.1:8000"]'
+
+
+def relays(tmp_path: Path, text: str) -> ClientConfig:
+    config = CONFIG.replace('relay = "https://relay.example"', text)
+    assert config != CONFIG
+    return ClientConfig.load(write(tmp_path, config=config))
+
+
+def test_several_relays_may_be_named(tmp_path: Path):
+    found = relays(tmp_path, TWO).relays
+    assert found == ("https://relay.example", "http://127.0.0.1:8000")
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("", "'relay' is missing"),
+        (f'relay = "https://relay.example"\n{TWO}', "both 'relay' and 'relays'"),
+        ("relays = []", "1 to 8 different"),
+        (f"relays = {[f'https://{n}.example' for n in range(9)]}", "1 to 8 different"),
+        ('relays = ["https://a.example", "https://a.example/"]', "different"),
+        ('relays = ["https://a.example", "http://b.example"]', "'relays' must be an https URL"),
+        ('relays = "https://a.example"', "a list of texts"),
+    ],
+)
+def test_wrong_lists_of_relays_are_refused_by_name(tmp_path: Path, text: str, named: str):
+    with pytest.raises(ConfigurationError, match=named):
+        relays(tmp_path, text)
 
 
 @pytest.mark.parametrize("value", ["2", "true", "1.0", '"1"'])

@@ -161,9 +161,9 @@ def _exchange(target: Target, answer: Answer) -> Reply:
 
 def _on_the_wire(target: Target, ask: Callable[[OpenPCC, Wire], None]) -> None:
     """Let a whole client look, honestly, and then ask."""
-    if target.config.relay.startswith("https:"):
+    if target.relay.startswith("https:"):
         raise NotTriedError("the way to this relay is TLS, and nobody on it can do more than cut")
-    wire = Wire(target.config.relay)
+    wire = Wire(target.relay)
     try:
         with OpenPCC(target.new_config(relay=wire.url)) as client:
             try:

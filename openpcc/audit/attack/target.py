@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from openpcc import clock, trust
+from openpcc import clock, relays, trust
 from openpcc.audit.attack.attempt import NotTriedError
 from openpcc.audit.attack.hostile import Tamper, Tampered
 from openpcc.audit.attack.stack_keys import StackKeys
@@ -55,7 +55,8 @@ class Target:
         self.config = replace(config, state=scratch / "honest")
         self.stack = stack
         self.deadline = clock.ticks() + LONGEST
-        self.carrier = Carrier(config.relay, config.ca)
+        self.relay = relays.of_process(config.relays).current
+        self.carrier = Carrier(self.relay, config.ca)
         try:
             self.snapshot = self.look()
         except BaseException:
@@ -70,7 +71,9 @@ class Target:
 
     def new_config(self, *, relay: str) -> ClientConfig:
         """Give the configuration of another client, with no memory, behind another address."""
-        return replace(self.config, relay=relay, state=self._scratch / f"state-{self._number()}")
+        return replace(
+            self.config, relays=(relay,), state=self._scratch / f"state-{self._number()}"
+        )
 
     def new_state(self) -> StateFile:
         """Give the memory of a client that has never looked."""

@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigurationError(
             f"{args.stack}: no such folder; openpcc demo --keep prints its own"
         )
-    config = replace(ClientConfig.load(args.config), relay=relay)
+    config = replace(ClientConfig.load(args.config), relays=(relay,))
     if not args.json:
         console.note(f"attacking {relay}: looks, forged and repeated requests, then a local proxy")
     with tempfile.TemporaryDirectory(prefix="openpcc-attack-") as scratch:
@@ -96,7 +96,7 @@ def _toml(config: ClientConfig) -> str:
     if config.policy_file is None:
         raise NotTriedError("the policy is in no file that a proxy could read")
     lines = {
-        "relay": config.relay,
+        "relay": config.relays[0],
         "policy": str(config.policy_file.resolve()),
         "state": "proxy-state",
         **({} if config.ca is None else {"ca": str(config.ca.resolve())}),

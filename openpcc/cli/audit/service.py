@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from openpcc import relays
 from openpcc.audit.service_path import Deadline, ServicePath
 from openpcc.carrier import Carrier
 from openpcc.cli.audit import arguments
@@ -68,7 +69,7 @@ def relay_of(args: argparse.Namespace) -> str:
     """
     if args.relay is not None:
         return checked_url(args.relay, "--relay")
-    return ClientConfig.load(args.config).relay
+    return relays.of_process(ClientConfig.load(args.config).relays).current
 
 
 @contextmanager

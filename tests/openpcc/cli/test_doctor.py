@@ -8,6 +8,8 @@ import pytest
 from openpcc.cli import doctor
 from openpcc.cli.installation import Outcome, failed, inform, passed
 from openpcc.cli.main import main
+from openpcc.protocol import messages
+from tests.fakes.node import Exchange, FarEnd
 
 FORMATS = Path(__file__).parents[3] / "docs" / "formats.md"
 """Its examples of a policy and a configuration are the ones used here."""
@@ -103,3 +105,20 @@ def test_a_clock_behind_the_newest_witnessed_time_fails(behind, outcome):
 
 def test_without_a_witnessed_time_the_clock_is_not_judged():
     assert doctor.examine_clock(None, now=0).outcome == Outcome.SKIP
+
+
+async def serves_keys(exchange: Exchange) -> None:
+    await exchange.answer(200, b"keys", [("content-type", messages.OHTTP_KEYS)])
+
+
+def test_every_relay_has_a_row_of_its_own(configuration, closed_port, capsys):
+    with FarEnd(serves_keys) as relay:
+        urls = [f"http://127.0.0.1:{closed_port}", relay.url]
+        text = configuration.read_text().replace(f'relay = "{urls[0]}"', f"relays = {urls}")
+        configuration.write_text(text)
+        assert main(["doctor", "--json", "--config", str(configuration)]) == 3
+    checks = {check["id"]: check for check in json.loads(capsys.readouterr().out)["checks"]}
+    assert (checks["5.relay.1"]["outcome"], checks["5.relay.2"]["outcome"]) == ("FAIL", "PASS")
+    assert urls[0] in checks["5.relay.1"]["detail"]
+    assert checks["5.relay.2"]["detail"] == urls[1]
+    assert checks["6.nodes"]["outcome"] == "FAIL"  # it was looked for: a relay is there

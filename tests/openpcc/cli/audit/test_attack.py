@@ -55,8 +55,8 @@ def test_the_proxy_under_attack_reads_what_was_given(config: Path, tmp_path: Pat
     folder.mkdir()
     policy = folder / "policy.toml"
     policy.write_bytes((tmp_path / "policy.toml").read_bytes())
-    given = replace(ClientConfig.load(config), relay="http://127.0.0.1:1", policy_file=policy)
+    given = replace(ClientConfig.load(config), relays=("http://127.0.0.1:1",), policy_file=policy)
     path = tmp_path / "proxy.toml"
     path.write_text(_toml(given), encoding="utf-8")
     read = ClientConfig.load(path)
-    assert (read.relay, read.policy_file, read.policy) == (given.relay, policy, given.policy)
+    assert (read.relays, read.policy_file, read.policy) == (given.relays, policy, given.policy)
