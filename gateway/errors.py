@@ -9,6 +9,8 @@
       NoConnectionError    the next hop was not reached, or went before the first reply byte
       BrokenReplyError     a reply broke off after its first byte: the stream is cut, never ended
       ClientGoneError      the client left; nothing is answered
+      PrivateKeyError      the issuer's signing key cannot be used
+      FaultError           a signature came out wrong: the process must not go on signing
 
 The texts beside a code are fixed here. A text that came from another program is never passed on.
 """
@@ -51,6 +53,14 @@ class KeyRefusedError(GatewayError):
     """The outer request is to no key of ours, or does not open under it."""
 
 
+class PrivateKeyError(GatewayError):
+    """The signing key of tokens is not one that can be used; the text holds nothing of it."""
+
+
+class FaultError(GatewayError):
+    """A signature came out wrong; a process whose arithmetic fails must not go on signing."""
+
+
 CODES: Mapping[str, tuple[int, str]] = MappingProxyType(
     {
         "malformed": (400, "not a message of this version"),
@@ -60,6 +70,13 @@ CODES: Mapping[str, tuple[int, str]] = MappingProxyType(
         "expired": (422, "too old, or its expiry is too far ahead"),
         "unsealable": (422, "the message does not open"),
         "replayed": (409, "taken before"),
+        "token-count": (401, "not the tokens that this budget costs"),
+        "token-forged": (401, "a token is not the issuer's"),
+        "token-key": (401, "a token's key is not listed"),
+        "token-origin": (401, "a token was made for another issuer or service"),
+        "token-proof": (401, "a proof is for another request, or not by the token's holder"),
+        "token-spent": (409, "a token has paid already"),
+        "token-store": (503, "the set of spent tokens does not answer; nothing is served"),
         "too-large": (413, "over the limit"),
         "busy": (503, "not taken, try again later"),
         "not-found": (404, "no such resource"),
@@ -70,7 +87,10 @@ CODES: Mapping[str, tuple[int, str]] = MappingProxyType(
 )
 """Every code these programs answer with (but `ohttp-key`, a problem document): status and text."""
 
-NODE_CODES = frozenset(CODES) - {"not-found", "method", "upstream"}
+TOKEN_CODES = frozenset(code for code in CODES if code.startswith("token-"))
+"""Codes about tokens: the gateway's own."""
+
+NODE_CODES = frozenset(CODES) - TOKEN_CODES - {"not-found", "method", "upstream"}
 """Codes of a node that are passed on. What else it says becomes `upstream`."""
 
 
