@@ -10,5 +10,6 @@ It rests on nothing of ours. The modules, from below:
     key_config, ohttp       Oblivious HTTP, RFC 9458
     chunks, chunked_ohttp   its chunked form; sealed messages use the same chunks
     sealing                 our sealed requests and replies
+    blind_rsa, privacypass  tokens: RFC 9474, RFC 9577, RFC 9578
     messages                media types, routes and small documents
 """

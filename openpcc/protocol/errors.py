@@ -11,6 +11,12 @@
       ReplayedError       replayed     409  taken before
       TooLargeError       too-large    413  over the limit
       BusyError           busy         503  not taken, another node may be tried
+      SignatureError      signature    422  a blind signature does not verify (RFC 9474)
+      TokenError          token        401  this token does not pay (RFC 9577)
+        TokenTypeError      token-type       …  it is of another token type
+        TokenChallengeError token-challenge  …  it was made for another challenge
+        TokenKeyError       token-key        …  its issuer key is not accepted, or no longer
+        TokenForgedError    token-forged     …  its authenticator does not verify
       MisuseError         misuse       500  our own code used this package against its rules
         HPKEError                           … HPKE against its rules
 
@@ -95,6 +101,50 @@ class BusyError(ProtocolError):
     status = 503
 
 
+class SignatureError(ProtocolError):
+    """A blind signature does not verify; a pending token is as good as before."""
+
+    code = "signature"
+    status = 422
+
+    def __init__(self) -> None:
+        super().__init__("the signature does not verify")
+
+
+class TokenError(ProtocolError):
+    """A well-formed token that does not pay; the subclasses say why."""
+
+    code = "token"
+    status = 401
+
+
+class TokenTypeError(TokenError):
+    """The token is of a type that is not used here."""
+
+    code = "token-type"
+
+
+class TokenChallengeError(TokenError):
+    """The token was made for another challenge: another origin, issuer or context."""
+
+    code = "token-challenge"
+
+
+class TokenKeyError(TokenError):
+    """The token's issuer key is not among those accepted now."""
+
+    code = "token-key"
+
+
+class TokenForgedError(TokenError):
+    """The token's authenticator is no signature of the key it names."""
+
+    code = "token-forged"
+
+    def __init__(self) -> None:
+        super().__init__("the authenticator does not verify")
+
+
 class MisuseError(ProtocolError):
     """The caller asked for what the rules forbid; no input from a peer leads here."""
 
@@ -118,6 +168,10 @@ _BY_CODE = {
         ReplayedError,
         TooLargeError,
         BusyError,
+        TokenTypeError,
+        TokenChallengeError,
+        TokenKeyError,
+        TokenForgedError,
     )
 }
 
@@ -126,7 +180,7 @@ def by_code(code: str) -> type[ProtocolError]:
     """Give the class of a code that arrived in an error document.
 
     Raises:
-        UnsupportedError: the code is not one of the sheet's.
+        UnsupportedError: the code is not one of this protocol.
     """
     try:
         return _BY_CODE[code]
