@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, cast
 from openpcc.errors import ConfigurationError
 from transparency_log.errors import LogError
 from transparency_log.provenance import Parameters, ProvenancePolicy
-from transparency_log.provenance_root import MAX_ROOT, TrustRoot
-from transparency_log.provenance_signed import Signer, require_package
+from transparency_log.provenance.root import MAX_ROOT, TrustRoot
+from transparency_log.provenance.signed import Signer, require_package
 
 if TYPE_CHECKING:
     from openpcc.config import Table

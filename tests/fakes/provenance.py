@@ -11,8 +11,8 @@ from tests.fakes import sigstore
 from tests.fakes.sigstore import Sigstore
 from tests.fakes.world import World
 from transparency_log.provenance import ProvenancePolicy
-from transparency_log.provenance_root import TrustRoot
-from transparency_log.provenance_signed import Signer
+from transparency_log.provenance.root import TrustRoot
+from transparency_log.provenance.signed import Signer
 
 ASKED = """
 [release.provenance]

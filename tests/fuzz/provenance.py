@@ -18,9 +18,9 @@ from tests.fakes.sigstore import (
 from tests.fuzz.target import Bytes, target
 from transparency_log.errors import LogError, MalformedBundleError, PolicyError
 from transparency_log.provenance import ProvenancePolicy, verify_provenance
-from transparency_log.provenance_bundle import SigstoreBundle
-from transparency_log.provenance_root import TrustRoot
-from transparency_log.provenance_signed import Signer, verify_artifact, verify_statement
+from transparency_log.provenance.bundle import SigstoreBundle
+from transparency_log.provenance.root import TrustRoot
+from transparency_log.provenance.signed import Signer, verify_artifact, verify_statement
 
 IMAGE = bytes(range(32))
 

@@ -10,7 +10,7 @@ from openpcc.errors import ConfigurationError
 from tests.fakes.provenance import ASKED
 from tests.fakes.sigstore import Sigstore
 from tests.openpcc.test_config import POLICY
-from transparency_log.provenance_root import MAX_ROOT
+from transparency_log.provenance.root import MAX_ROOT
 
 PARAMETERS = """
 [release.provenance.parameters]

@@ -9,7 +9,7 @@ from attestation.strict_json import b64encode, dumps
 from openpcc.cli.policy.file import PolicyFile
 from openpcc.config import SUITES, ClientPolicy
 from openpcc.decision import duration
-from transparency_log.provenance_root import TrustRoot
+from transparency_log.provenance.root import TrustRoot
 
 Value = str | int | list[str] | Mapping[str, str] | Mapping[str, Mapping[str, int]] | None
 """What JSON shows of a setting."""

@@ -19,8 +19,8 @@ from tests.conformance.standard_cases.contract import (
     require_refusal,
 )
 from transparency_log.errors import MalformedError, PolicyError, ProvenanceError
-from transparency_log.provenance_root import TrustRoot
-from transparency_log.provenance_signed import Signer, require_package, verify_artifact
+from transparency_log.provenance.root import TrustRoot
+from transparency_log.provenance.signed import Signer, require_package, verify_artifact
 
 BUNDLE, ARTIFACT, ROOT = "bundle.sigstore.json", "artifact", "trusted_root.json"
 FILES = frozenset({BUNDLE, ARTIFACT, ROOT, "key.pub", "identity", "issuer"})

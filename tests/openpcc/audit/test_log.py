@@ -21,8 +21,8 @@ from transparency_log.errors import FetchError, NotFoundError
 from transparency_log.merkle import leaf_hash
 from transparency_log.note import format_note
 from transparency_log.provenance import ProvenancePolicy
-from transparency_log.provenance_root import TrustRoot
-from transparency_log.provenance_signed import Signer as BuildSigner
+from transparency_log.provenance.root import TrustRoot
+from transparency_log.provenance.signed import Signer as BuildSigner
 from transparency_log.statement import PAYLOAD_TYPE
 from transparency_log.witness_policy import Witness
 

@@ -21,8 +21,8 @@ from tests.fakes.sigstore import (
 )
 from transparency_log.errors import MalformedEntryError, ProvenanceError
 from transparency_log.provenance import ProvenancePolicy, VerifiedProvenance, verify_provenance
-from transparency_log.provenance_root import TrustRoot
-from transparency_log.provenance_signed import Signer
+from transparency_log.provenance.root import TrustRoot
+from transparency_log.provenance.signed import Signer
 
 IMAGE = bytes(range(32))
 WORKFLOW = {"ref": "refs/heads/main", "repository": SOURCE, "path": "release.yml"}

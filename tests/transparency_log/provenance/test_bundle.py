@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.fakes.sigstore import SIGNED, Sigstore, b64, second, statement
 from tests.fakes.timestamps import moment
 from transparency_log.errors import MalformedBundleError, PolicyError
-from transparency_log.provenance_bundle import (
+from transparency_log.provenance.bundle import (
     MAX_CERTIFICATES,
     MAX_HASHES,
     MAX_SIGSTORE_BUNDLE,
@@ -20,7 +20,7 @@ from transparency_log.provenance_bundle import (
     MessageSignature,
     SigstoreBundle,
 )
-from transparency_log.provenance_root import MAX_ROOT, TrustRoot, Window, at, named
+from transparency_log.provenance.root import MAX_ROOT, TrustRoot, Window, at, named
 
 Document = dict[str, Any]
 OLD = "application/vnd.dev.sigstore.bundle+json;version="

@@ -20,7 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from transparency_log.errors import MalformedBundleError, ProvenanceError
-from transparency_log.provenance_bundle import (
+from transparency_log.provenance.bundle import (
     MAX_CERTIFICATE,
     MAX_SIGSTORE_BUNDLE,
     BundledEnvelope,

@@ -2,9 +2,9 @@
 
 A Sigstore bundle around an in-toto Statement with a SLSA provenance v1. The argument:
 
-1. parse         the bundle is read within limits                           provenance_bundle
-2. authenticate  signed by the certificate's key, the certificate by a      provenance_signed,
-                 trusted authority, both in public logs, at a witnessed     provenance_sigstore
+1. parse         the bundle is read within limits                           bundle
+2. authenticate  signed by the certificate's key, the certificate by a      signed,
+                 trusted authority, both in public logs, at a witnessed     sigstore
                  time; the certificate names the expected identity
 3. appraise      the statement is about this image; builder, build type,    here
                  parameters, source and commit are the expected ones
@@ -21,7 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from transparency_log.errors import ProvenanceError
-from transparency_log.provenance_signed import Signed, Signer, check_subject, verify_statement
+from transparency_log.provenance.signed import Signed, Signer, check_subject, verify_statement
 from transparency_log.statement import (
     Provenance,
     ResourceDescriptor,

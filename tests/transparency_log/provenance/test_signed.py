@@ -30,15 +30,15 @@ from tests.fakes.sigstore import (
     statement,
 )
 from tests.fakes.timestamps import TimestampAuthority
-from transparency_log import provenance_signed
 from transparency_log.errors import (
     MalformedBundleError,
     MalformedError,
     PolicyError,
     ProvenanceError,
 )
-from transparency_log.provenance_root import TrustRoot
-from transparency_log.provenance_signed import (
+from transparency_log.provenance import signed
+from transparency_log.provenance.root import TrustRoot
+from transparency_log.provenance.signed import (
     Signed,
     Signer,
     require_package,
@@ -376,8 +376,8 @@ def hook(event, args):
     if event.startswith("socket.") and event not in ("socket.__new__", "socket.bind"):
         raise SystemExit(event)
 sys.addaudithook(hook)
-from transparency_log.provenance_root import TrustRoot
-from transparency_log.provenance_signed import Signer, verify_artifact
+from transparency_log.provenance.root import TrustRoot
+from transparency_log.provenance.signed import Signer, verify_artifact
 root = TrustRoot.parse(Path("root").read_bytes())
 signer = Signer(root=root, identity={IDENTITY!r}, issuer={ISSUER!r})
 print(verify_artifact(Path("bundle").read_bytes(), signer, sha256={DIGEST!r}).time)
@@ -397,7 +397,7 @@ def test_a_missing_package_or_another_version_is_named(
     if found is None:
         monkeypatch.setitem(sys.modules, "sigstore", None)
     else:
-        monkeypatch.setattr(provenance_signed, "version", lambda _: found)
+        monkeypatch.setattr(signed, "version", lambda _: found)
     with pytest.raises(PolicyError, match=r"sigstore 4\.5\.1.*\.\[provenance\]"):
         require_package()
 

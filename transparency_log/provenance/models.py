@@ -2,20 +2,20 @@
 
 It never sees the bytes that arrived, so no second reader of JSON can find anything else in them
 than ours did; and it sees no validity of roots, because it takes the end of one as excluded and
-looks at the clock: `provenance_root` has judged that before.
+looks at the clock: `root` has judged that before.
 """
 
 from sigstore.models import Bundle, TrustedRoot
 from sigstore_models.trustroot import v1 as trustroot
 
-from transparency_log.provenance_bundle import (
+from transparency_log.provenance.bundle import (
     CERTIFICATE_TYPES,
     BundledEnvelope,
     LogEntry,
     MessageSignature,
     SigstoreBundle,
 )
-from transparency_log.provenance_root import Authority, TrustedLog, TrustRoot
+from transparency_log.provenance.root import Authority, TrustedLog, TrustRoot
 from transparency_log.strict_json import b64encode, dumps
 
 ROOT_TYPE = "application/vnd.dev.sigstore.trustedroot+json;version=0.1"

@@ -1,6 +1,6 @@
 """Who signed what, by a Sigstore bundle: an artifact, or a statement about artifacts.
 
-`provenance_sigstore`, which verifies, is imported when it is first needed: it takes the package
+`sigstore`, which verifies, is imported when it is first needed: it takes the package
 `sigstore`, an extra that only those install whose policy asks for provenance.
 """
 
@@ -11,8 +11,8 @@ from importlib.metadata import version
 from importlib.util import find_spec
 
 from transparency_log.errors import PolicyError, ProvenanceError
-from transparency_log.provenance_bundle import BundledEnvelope, SigstoreBundle
-from transparency_log.provenance_root import TrustRoot
+from transparency_log.provenance.bundle import BundledEnvelope, SigstoreBundle
+from transparency_log.provenance.root import TrustRoot
 from transparency_log.statement import (
     OLD_STATEMENT_TYPE,
     PAYLOAD_TYPE,
@@ -25,7 +25,7 @@ STATEMENT_TYPES = frozenset({STATEMENT_TYPE, OLD_STATEMENT_TYPE})
 """Statements whose subjects are read."""
 
 LIBRARY_VERSION = "4.5.1"
-"""The version that `provenance_sigstore` builds on: it overrides what is private there."""
+"""The version that `sigstore` builds on: it overrides what is private there."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +120,7 @@ def _verify(bundle: SigstoreBundle, signer: Signer, sha256: bytes | None) -> Sig
 @lru_cache(maxsize=1)
 def _library() -> Callable[[SigstoreBundle, Signer, bytes | None], Signed]:
     require_package()
-    from transparency_log.provenance_sigstore import verify_bundle
+    from transparency_log.provenance.sigstore import verify_bundle
 
     return verify_bundle
 

@@ -40,8 +40,8 @@ from sigstore_models.common.v1 import HashAlgorithm
 from transparency_log.checkpoint import parse_checkpoint
 from transparency_log.errors import ProvenanceError
 from transparency_log.note import parse_note
-from transparency_log.provenance_bundle import BundledEnvelope, LogEntry, SigstoreBundle
-from transparency_log.provenance_certificate import (
+from transparency_log.provenance.bundle import BundledEnvelope, LogEntry, SigstoreBundle
+from transparency_log.provenance.certificate import (
     SOURCE_DIGEST,
     SOURCE_URI,
     Expected,
@@ -49,10 +49,10 @@ from transparency_log.provenance_certificate import (
     logged_at,
     text,
 )
-from transparency_log.provenance_entry import check_intoto, is_intoto
-from transparency_log.provenance_models import library_bundle, library_root
-from transparency_log.provenance_root import TrustedLog, TrustRoot, at, named
-from transparency_log.provenance_signed import Signed, Signer
+from transparency_log.provenance.entry import check_intoto, is_intoto
+from transparency_log.provenance.models import library_bundle, library_root
+from transparency_log.provenance.root import TrustedLog, TrustRoot, at, named
+from transparency_log.provenance.signed import Signed, Signer
 
 PROMISED = frozenset({"dsse 0.0.1", "hashedrekord 0.0.1", "intoto 0.0.2"})
 """Entries whose log says, and promises, when it took them: those of Rekor's first version."""
