@@ -35,8 +35,11 @@ from openpcc.lookup import Lookup, Snapshot
 from openpcc.protocol.ohttp import KeyConfig
 from openpcc.state import StateFile
 from openpcc.trust import TrustedNode
+from transparency_log.entry import Service
 
-STALE_CODES = frozenset({"unknown-key", "expired", "ohttp-key"})
+STALE_CODES = frozenset(
+    {"unknown-key", "expired", "ohttp-key", "token-count", "token-key", "token-origin"}
+)
 """Gateway codes that say: what this client knows may be out of date. It looks again before the next
 request; the refused one is not repeated, because the code is nobody's proof."""
 
@@ -64,6 +67,8 @@ class Selection:
     """Paces of replies that the service's entry lists."""
     now: int
     """When it was drawn, as the decision counts; to seal at."""
+    service: Service
+    """The entry that it was drawn from; what it says of tokens counts for this request."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +166,13 @@ class NodeBook:
         nodes = draw(trusted, parameters.candidates)
         if not nodes:
             return None
-        return Selection(nodes=nodes, keys=snapshot.keys, paces=parameters.pace, now=at)
+        return Selection(
+            nodes=nodes,
+            keys=snapshot.keys,
+            paces=parameters.pace,
+            now=at,
+            service=snapshot.service,
+        )
 
     def models(self, now: int) -> list[str]:
         """Name the models of the logged service entry. Raises as `candidates`."""
@@ -180,6 +191,10 @@ class NodeBook:
     def snapshot(self) -> Snapshot | None:
         """What the newest look established; None before the first."""
         return self._snapshot
+
+    def valid(self, now: int) -> Snapshot | None:
+        """What the newest look established, without blocking; None if it is not valid any more."""
+        return self._valid(now)[0]
 
     def view(self) -> BookView:
         """Show what is known."""
