@@ -22,10 +22,10 @@ forgets at its end; `valkey.ValkeySpentStore` is shared.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Protocol
 
 from gateway.errors import RefusedError
+from openpcc.protocol.payment import Reclaimed
 
 GRACE = 60
 """Seconds after a request's expiry before its tokens are given back: clocks of gateways differ."""
@@ -44,14 +44,6 @@ class TokenName:
 
     key_id: bytes
     nonce: bytes
-
-
-class Reclaimed(IntEnum):
-    """What became of a token that was asked back; the numbers travel."""
-
-    FREE = 0
-    SPENT = 1
-    PENDING = 2
 
 
 class SpentStore(Protocol):

@@ -5,7 +5,8 @@ from collections.abc import Coroutine
 from typing import Any
 
 from gateway.errors import RefusedError
-from gateway.spent import GRACE, RETIRED, MemorySpentStore, Reclaimed, TokenName
+from gateway.spent import GRACE, RETIRED, MemorySpentStore, TokenName
+from openpcc.protocol.payment import Reclaimed
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 ONE, TWO = b"1" * 32, b"2" * 32

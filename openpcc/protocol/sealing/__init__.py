@@ -29,7 +29,9 @@ from openpcc.protocol.sealing.pacing import PacedQueue, Tick
 from openpcc.protocol.sealing.redemption import (
     NO_TOKENS,
     check_proof,
+    check_reclaim,
     holder_nonce,
+    reclaim_proof,
     redemption_proof,
     token_digest,
 )
@@ -58,9 +60,11 @@ __all__ = [
     "Wrap",
     "check_header",
     "check_proof",
+    "check_reclaim",
     "check_size",
     "holder_nonce",
     "model_id",
+    "reclaim_proof",
     "redemption_proof",
     "seal_request",
     "token_digest",
