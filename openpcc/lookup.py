@@ -52,9 +52,6 @@ LOOK = 180
 BEHIND = 2
 """Seconds until a gateway has taken over a new window: it looks at the publisher every second."""
 
-MISSING_QUARTER = 4
-"""A shard of which more than one in this many leaves is missing or failing is refused whole."""
-
 
 class BehindError(DirectoryError):
     """The gateway serves another directory than the log's newest entry names.
@@ -64,7 +61,7 @@ class BehindError(DirectoryError):
 
 
 class RefusedShardError(DirectoryError):
-    """More than a quarter of a shard's nodes are missing or failing."""
+    """More than a quarter of a shard's places are empty, missing or failing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,8 +76,22 @@ class Snapshot:
     view: LogView
     judged: Mapping[str, tuple[Judgement, ...]]
     """By model name, one judgement per listed leaf of this client's shard."""
+    places: Mapping[str, int] = field(default_factory=dict)
+    """By model name, of how many places three quarters must be good; left out: those listed."""
     refused: Mapping[str, DirectoryError] = field(default_factory=dict)
     """By model name, why none of its shards can be used; such a model has no judgements."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgedShard:
+    """The judgements of a shard that was not refused; `places` as of `shards.places`."""
+
+    judged: tuple[Judgement, ...]
+    places: int
+
+
+NOBODY = JudgedShard(judged=(), places=0)
+"""Of a model whose directory is empty, or none of whose shards can be used."""
 
 
 class Lookup:
@@ -141,7 +152,7 @@ class Lookup:
         record = self._read(files, log, raw_keys, now)  # 2 to 5
         view = LogView(newest=record.newest, status=record.status.entry, witnessed=record.witnessed)
         service = record.service.entry
-        judged, refused = self._models(files, log, service, view, now)  # 6, 7
+        shown, refused = self._models(files, log, service, view, now)  # 6, 7
         return Snapshot(
             keys=keys,
             service=service,
@@ -153,7 +164,8 @@ class Lookup:
                 view.newest.time + CHECKPOINT_AGE,
                 view.status.issued + release_checks.STATUS_AGE,
             ),
-            judged=judged,
+            judged={name: one.judged for name, one in shown.items()},
+            places={name: one.places for name, one in shown.items()},
             refused=refused,
         )
 
@@ -176,9 +188,9 @@ class Lookup:
 
     def _models(
         self, files: GatewayFiles, log: LogClient, service: Service, view: LogView, now: int
-    ) -> tuple[dict[str, tuple[Judgement, ...]], dict[str, DirectoryError]]:
+    ) -> tuple[dict[str, JudgedShard], dict[str, DirectoryError]]:
         """Steps 6 and 7: each model by itself; one whose nodes fail takes no other with it."""
-        judged: dict[str, tuple[Judgement, ...]] = {}
+        judged: dict[str, JudgedShard] = {}
         refused: dict[str, DirectoryError] = {}
         self._listed = set()
         try:
@@ -188,30 +200,29 @@ class Lookup:
                 except DirectoryError as error:
                     if error.code == "equivocation":  # of the log: no model rests on it
                         raise
-                    judged[model.name], refused[model.name] = (), error
+                    judged[model.name], refused[model.name] = NOBODY, error
         finally:  # also after an error: what is not listed any more is not kept
             self._kept = {leaf: row for leaf, row in self._kept.items() if leaf in self._listed}
-        if refused and not any(judged.values()):
+        if refused and not any(one.judged for one in judged.values()):
             raise next(iter(refused.values()))
         return judged, refused
 
     def _model(
         self, files: GatewayFiles, log: LogClient, model: ServedModel, view: LogView, now: int
-    ) -> tuple[Judgement, ...]:
+    ) -> JudgedShard:
         """Judge the shard this client keeps; if that is of no use, the one spare of this window."""
         size = model.directory.size
         if size == 0:
-            return ()
+            return NOBODY
         name, at = directory.model_id(model.name), max(now, view.witnessed)
         kept = self._states.update(
             lambda old: replace(old, shards=shards.with_kept(old.shards, name, size=size, now=at))
         ).shards[name]
-        count = directory.shard_count(size)
-        if kept.shard < count:
+        if kept.leaf < size:
             try:
-                return self._nodes(files, log, model, kept.shard, view, now)
+                return self._nodes(files, log, model, shards.number_of(kept.leaf), view, now)
             except RefusedShardError:
-                if count == 1:
+                if directory.shard_count(size) == 1:
                     raise
         spare = (
             self._states.update(
@@ -222,7 +233,7 @@ class Lookup:
             .shards[name]
             .spare
         )
-        return self._nodes(files, log, model, spare or 0, view, now)
+        return self._nodes(files, log, model, shards.number_of(spare or 0), view, now)
 
     def _nodes(
         self,
@@ -232,15 +243,19 @@ class Lookup:
         number: int,
         view: LogView,
         now: int,
-    ) -> tuple[Judgement, ...]:
+    ) -> JudgedShard:
         """Steps 6 and 7 for one shard."""
         shard = self._shard(files, model, number)
         listed = [leaf for leaf in shard.leaves if leaf is not None]
-        judgements = tuple(self._judge(files, log, leaf, view, now) for leaf in listed)
-        failing = [one for one in judgements if not one.serves(model.name)]
-        if len(failing) * MISSING_QUARTER > len(listed):
-            raise _refused_shard(failing, len(listed))
-        return judgements
+        places = shards.places(shard.leaves, size=model.directory.size)
+        if shards.too_few(len(listed), places):
+            why = f"{places - len(listed)} of {places} places of the shard are empty"
+            raise RefusedShardError("unavailable", why)
+        judged = tuple(self._judge(files, log, leaf, view, now) for leaf in listed)
+        failing = [one for one in judged if not one.serves(model.name)]
+        if shards.too_few(len(listed) - len(failing), places):
+            raise _refused_shard(failing, len(listed), places)
+        return JudgedShard(judged=judged, places=places)
 
     def _shard(self, files: GatewayFiles, model: ServedModel, number: int) -> VerifiedShard:
         """Step 6."""
@@ -324,7 +339,7 @@ def first_key(raw: bytes) -> KeyConfig:
     raise DirectoryError("unavailable", "the gateway offers no OHTTP key of a known suite")
 
 
-def _refused_shard(failing: Sequence[Judgement], listed: int) -> RefusedShardError:
+def _refused_shard(failing: Sequence[Judgement], listed: int, places: int) -> RefusedShardError:
     reports = tuple(one.report for one in failing if one.report is not None and one.node is None)
     checks = {report.failed[0].id: report.failed[0] for report in reports}
     why = "; ".join(checks[name].refusal for name in sorted(checks))
@@ -332,6 +347,9 @@ def _refused_shard(failing: Sequence[Judgement], listed: int) -> RefusedShardErr
         why = "their evidence is not to be had"
     if not reports and any(one.node is not None for one in failing):
         why = "by their evidence they serve other models"
+    empty = f", beside {places - listed} empty places" if places > listed else ""
     return RefusedShardError(
-        "unavailable", f"{len(failing)} of {listed} nodes of the shard fail: {why}", reports=reports
+        "unavailable",
+        f"{len(failing)} of {listed} nodes of the shard fail{empty}: {why}",
+        reports=reports,
     )

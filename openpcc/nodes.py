@@ -33,6 +33,7 @@ from openpcc.judging import Judgement
 from openpcc.log_checks import CLOCK_TOLERANCE
 from openpcc.lookup import Lookup, Snapshot
 from openpcc.protocol.ohttp import KeyConfig
+from openpcc.shards import too_few
 from openpcc.state import StateFile
 from openpcc.trust import TrustedNode
 from transparency_log.entry import Service
@@ -157,15 +158,20 @@ class NodeBook:
         return selection
 
     def ready(self, model: str, now: int) -> Selection | None:
-        """Draw from what is known, without blocking; None if that is not valid any more."""
+        """Draw from what is known, without blocking; None if that is not valid any more.
+
+        The quarter of `lookup` holds here too: nodes expire one by one, and whoever kept this
+        client from looking meanwhile would choose by their epochs which of them are left.
+        """
         snapshot, at = self._valid(now)
         if snapshot is None:
             return None
-        trusted = _trusted(snapshot.judged.get(model, ()), model, at)
+        judged = snapshot.judged.get(model, ())
+        trusted = _trusted(judged, model, at)
         parameters = snapshot.service.parameters
-        nodes = draw(trusted, parameters.candidates)
-        if not nodes:
+        if not trusted or too_few(len(trusted), snapshot.places.get(model, len(judged))):
             return None
+        nodes = draw(trusted, parameters.candidates)
         return Selection(
             nodes=nodes,
             keys=snapshot.keys,

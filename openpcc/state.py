@@ -42,12 +42,13 @@ class Position:
 
 @dataclass(frozen=True, kw_only=True)
 class Shard:
-    """The shard this client keeps for a day, per model."""
+    """The shard this client keeps for a day, per model, known by a leaf drawn in it."""
 
-    shard: int
+    leaf: int
+    """Position in the directory; its shard is this client's for as long as it is that large."""
     drawn: int
     spare: int | None = None
-    """The one used in the window of `spare_drawn` because the kept one could not be."""
+    """A leaf of the one used in the window of `spare_drawn` because the kept one could not be."""
     spare_drawn: int = 0
 
 
@@ -258,8 +259,8 @@ def _size(state: ClientState) -> int:
 
 
 def _shard(kept: Shard) -> dict[str, object]:
-    spare = {"shard": kept.spare, "drawn": kept.spare_drawn}
-    found: dict[str, object] = {"shard": kept.shard, "drawn": kept.drawn}
+    spare = {"leaf": kept.spare, "drawn": kept.spare_drawn}
+    found: dict[str, object] = {"leaf": kept.leaf, "drawn": kept.drawn}
     return found if kept.spare is None else found | {"spare": spare}
 
 
@@ -279,10 +280,10 @@ def _read_position(members: strict_json.Members, key: str) -> Position | None:
 
 
 def _read_shard(members: strict_json.Members) -> Shard:
-    shard = Shard(shard=members.integer("shard"), drawn=members.integer("drawn"))
+    shard = Shard(leaf=members.integer("leaf"), drawn=members.integer("drawn"))
     if "spare" in members:
         spare = members.child("spare")
-        shard = replace(shard, spare=spare.integer("shard"), spare_drawn=spare.integer("drawn"))
+        shard = replace(shard, spare=spare.integer("leaf"), spare_drawn=spare.integer("drawn"))
         spare.end()
     members.end()
     return shard

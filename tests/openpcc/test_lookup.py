@@ -444,21 +444,40 @@ def test_a_shard_that_lists_a_node_twice_is_refused(look: Looker, service: Memor
     assert "twice" in str(look.refused())
 
 
+LISTED = 12
+"""Nodes of a shard that just suffice."""
+
+
 def many(service: MemoryService, shards: int) -> Listing:
-    """A directory of so many shards; the nodes stand at the end of each."""
-    rest: list[Node | None] = [None] * 14
+    """A directory of so many shards; the nodes stand at the end of each, after empty slots."""
+    service.nodes = [service.node(100 + number) for number in range(LISTED * shards)]
     listing: Listing = []
     for number in range(shards):
-        service.nodes += [service.node(100 + 2 * number), service.node(101 + 2 * number)]
-        listing += [*rest, *service.nodes[-2:]]
+        listing += [*[None] * (16 - LISTED), *of_shard(service, number)]
     return listing
 
 
+def of_shard(service: MemoryService, number: int) -> list[Node]:
+    return service.nodes[LISTED * number : LISTED * (number + 1)]
+
+
+def withhold(service: MemoryService, nodes: list[Node]) -> None:
+    """Serve no evidence of these nodes."""
+    for node in nodes:
+        service.files[f"/bundle/{node.leaf.leaf_hash().hex()}"] = b""
+
+
+def keep(look: "Looker", leaf: int) -> None:
+    """Have drawn this leaf a moment ago."""
+    name = directory.model_id("demo")
+    look.states.update(lambda old: replace(old, shards={name: Shard(leaf=leaf, drawn=NOW - 5)}))
+
+
 def test_the_shard_is_kept_for_a_day(look: Looker, service: MemoryService):
-    service.publish({"demo": many(service, 3)})
+    service.publish({"demo": many(service, 2)})
     look()
     first = look.shard()
-    for _ in range(4):
+    for _ in range(3):
         look.restart()
         look()
         assert look.shard() == first
@@ -470,7 +489,7 @@ def test_the_shard_is_kept_for_a_day(look: Looker, service: MemoryService):
 
 def test_a_shard_drawn_in_the_future_is_not_kept_for_ever(look: Looker, service: MemoryService):
     name = directory.model_id("demo")
-    ahead = Shard(shard=0, drawn=NOW + 10**6)
+    ahead = Shard(leaf=0, drawn=NOW + 10**6)
     look.states.update(lambda old: replace(old, shards={name: ahead}))
     look()
     assert look.shard().drawn == NOW
@@ -481,39 +500,85 @@ def test_a_directory_that_shrinks_and_grows_again_moves_nobody(
 ):
     full = many(service, 3)
     service.publish({"demo": full})
-    name = directory.model_id("demo")
-    look.states.update(lambda old: replace(old, shards={name: Shard(shard=2, drawn=NOW - 5)}))
+    keep(look, 40)
     look()
     service.publish({"demo": full[:16]})
-    assert len(trusted(look())) == 2
-    assert look.shard().shard == 2
-    assert look.shard().spare == 0
+    assert len(trusted(look())) == LISTED
+    spare = look.shard().spare
+    assert spare is not None
+    assert (look.shard().leaf, spare // 16) == (40, 0)
     service.publish({"demo": full})
     look()
-    assert look.asked_for("directory") == [f"/directory/{name}/2"]
+    assert look.asked_for("directory") == [f"/directory/{directory.model_id('demo')}/2"]
+
+
+def test_a_directory_cut_within_a_shard_keeps_those_whose_leaf_is_left(
+    look: Looker, service: MemoryService
+):
+    """Else everybody who keeps the last shard would sit on its one node."""
+    listing = many(service, 1)
+    service.nodes.append(service.node(1))
+    service.publish({"demo": [*listing, service.nodes[-1]]})
+    keep(look, 24)
+    look()
+    name = directory.model_id("demo")
+    spare = look.shard().spare
+    assert spare is not None
+    assert look.asked_for("directory") == [f"/directory/{name}/{spare // 16}"]
+    look.restart()
+    keep(look, 16)
+    assert trusted(look()) == [service.nodes[-1].leaf.leaf_hash()]
 
 
 def test_a_failing_shard_gets_one_spare_and_no_more(look: Looker, service: MemoryService):
-    service.publish({"demo": many(service, 4)})
+    service.publish({"demo": many(service, 3)})
     name = directory.model_id("demo")
-    look.states.update(lambda old: replace(old, shards={name: Shard(shard=1, drawn=NOW - 5)}))
-    for node in service.nodes[4:6]:
-        service.files[f"/bundle/{node.leaf.leaf_hash().hex()}"] = b""
+    keep(look, 20)
+    withhold(service, of_shard(service, 1)[:1])  # with four empty slots: five of sixteen
     look()
     spare = look.shard().spare
-    assert spare in (0, 2, 3)
-    assert look.shard().shard == 1
-    for node in service.nodes:
-        service.files[f"/bundle/{node.leaf.leaf_hash().hex()}"] = b""
+    assert spare is not None
+    assert spare // 16 in (0, 2)
+    assert look.shard().leaf == 20
+    withhold(service, service.nodes)
     look.restart()  # another process, the same window
-    look.refused()
-    assert look.asked_for("directory") == [f"/directory/{name}/1", f"/directory/{name}/{spare}"]
+    assert look.refused().code == "unavailable"
+    assert look.asked_for("directory") == [
+        f"/directory/{name}/1",
+        f"/directory/{name}/{spare // 16}",
+    ]
+
+
+def test_no_third_shard_is_looked_at_in_a_window_however_often_one_looks(
+    look: Looker, service: MemoryService
+):
+    service.publish({"demo": many(service, 3)})
+    withhold(service, service.nodes)
+    seen: set[str] = set()
+    for _ in range(4):
+        look.restart()
+        assert look.refused().code == "unavailable"
+        seen.update(look.asked_for("directory"))
+    assert len(seen) == 2
+
+
+def test_each_model_keeps_a_shard_of_its_own(look: Looker, service: MemoryService):
+    full = many(service, 2)
+    service.publish({"demo": full, "other": full[:16]})
+    snapshot = look()
+    kept = look.states.load().shards
+    assert set(kept) == {directory.model_id(name) for name in ("demo", "other")}
+    assert "serve other models" in str(snapshot.refused["other"])
+    service.publish({"demo": [*full[16:], *full[:16]], "other": full[:16]})
+    look.restart()
+    look()
+    assert look.shard() == kept[directory.model_id("demo")]
 
 
 def test_too_many_models_in_a_day_are_refused_and_push_nothing_out(
     look: Looker, service: MemoryService
 ):
-    names = {f"{number:064x}": Shard(shard=0, drawn=NOW - 5) for number in range(256)}
+    names = {f"{number:064x}": Shard(leaf=0, drawn=NOW - 5) for number in range(256)}
     look.states.update(lambda old: replace(old, shards=names))
     assert "256 models" in str(look.refused())
     assert look.states.load().shards == names
@@ -534,9 +599,51 @@ def test_nodes_missing_beyond_a_quarter_refuse_the_shard(look: Looker, service: 
             assert "3 of 8" in str(look.refused())
 
 
-def test_empty_slots_are_not_missing_nodes(look: Looker, service: MemoryService):
+def test_empty_slots_of_a_directory_of_one_shard_are_not_missing(
+    look: Looker, service: MemoryService
+):
     service.publish({"demo": [None, service.nodes[0], None, None]})
     assert len(trusted(look())) == 1
+
+
+def test_a_shard_with_more_than_a_quarter_empty_is_refused_unread(
+    look: Looker, service: MemoryService
+):
+    full = many(service, 2)
+    service.publish({"demo": full})
+    keep(look, 0)
+    assert len(trusted(look())) == LISTED
+    full[5] = None
+    service.publish({"demo": full})
+    first = {node.leaf.leaf_hash().hex() for node in of_shard(service, 0)}
+    look.restart()
+    assert set(trusted(look())) == {node.leaf.leaf_hash() for node in of_shard(service, 1)}
+    assert not {path.removeprefix("/bundle/") for path in look.asked_for("bundle")} & first
+    full[20] = None
+    service.publish({"demo": full})
+    assert "5 of 16 places of the shard are empty" in str(look.refused())
+
+
+def test_empty_and_failing_count_together(look: Looker, service: MemoryService):
+    service.publish({"demo": [*many(service, 1), service.node(1), service.node(2)]})
+    keep(look, 3)
+    withhold(service, of_shard(service, 0)[:1])
+    service.files[f"/directory/{directory.model_id('demo')}/1"] = b""  # nothing else to be had
+    assert "not served" in str(look.refused())
+    assert look.shard().spare in (16, 17)
+
+
+def test_a_last_shard_of_few_counts_its_own_places(look: Looker, service: MemoryService):
+    listing = many(service, 1)
+    more = [service.node(number) for number in range(5)]
+    service.nodes += more
+    service.publish({"demo": [*listing, *more]})
+    keep(look, 18)
+    withhold(service, more[:1])
+    assert len(trusted(look())) == 4
+    withhold(service, more[:2])
+    look.restart()
+    assert len(trusted(look())) == LISTED  # the spare
 
 
 def test_evidence_of_another_leaf_is_refused(look: Looker, service: MemoryService):

@@ -98,18 +98,49 @@ def test_a_refused_model_says_why_and_leaves_the_others(book: Book, service: Mem
     assert book.ready("demo", NOW) is not None
 
 
-def test_a_node_is_drawn_for_the_models_of_its_evidence_alone(book: Book):
+def test_a_node_is_drawn_for_the_models_of_its_evidence_alone(book: Book, service: MemoryService):
+    service.nodes += [service.node(number) for number in (2, 3)]
+    service.publish()
     book.candidates("demo", NOW)
     snapshot = book.snapshot
     assert snapshot is not None
-    first, second = snapshot.judged["demo"]
+    first, *others = snapshot.judged["demo"]
     assert first.node is not None
     odd = replace(first, node=replace(first.node, models=("another",)))
-    book._snapshot = replace(snapshot, judged={"demo": (odd, second)})
-    found = book.ready("demo", NOW)
-    assert found is not None
-    assert leaves(found) == {second.leaf_hash}
-    assert [node.models for node in book.view().nodes] == [(), ("demo",)]
+    book._snapshot = replace(snapshot, judged={"demo": (odd, *others)})
+    for _ in range(20):
+        found = book.ready("demo", NOW)
+        assert found is not None
+        assert leaves(found) < {one.leaf_hash for one in others}
+    assert [node.models for node in book.view().nodes] == [(), *[("demo",)] * 3]
+
+
+def test_nodes_that_expire_are_not_outlived_by_a_few(book: Book, service: MemoryService):
+    """Whoever keeps a client from looking must not choose by epochs who is left to draw from."""
+    service.world.not_after = NOW + 500  # trusted until NOW + 380
+    short = [service.node(10 + number) for number in range(2)]
+    service.world.not_after = NOW + 3000
+    service.nodes = [*short, *(service.node(number) for number in range(5))]
+    service.publish()
+    book.candidates("demo", NOW)
+    book.fetcher.broken = True
+    assert book.ready("demo", NOW + 379) is not None
+    assert book.ready("demo", NOW + 381) is None  # two of seven
+    with pytest.raises(GatewayError):
+        book.candidates("demo", NOW + 381)
+
+
+def test_one_expired_node_in_four_leaves_the_others(book: Book, service: MemoryService):
+    service.world.not_after = NOW + 500
+    short = service.node(10)
+    service.world.not_after = NOW + 3000
+    service.nodes = [short, *(service.node(number) for number in range(3))]
+    service.publish()
+    book.candidates("demo", NOW)
+    for _ in range(20):
+        found = book.ready("demo", NOW + 381)
+        assert found is not None
+        assert short.leaf.leaf_hash() not in leaves(found)
 
 
 def test_nothing_is_handed_out_after_the_snapshot_expired(book: Book):

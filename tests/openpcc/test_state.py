@@ -18,7 +18,7 @@ KNOWN = ClientState(
     witnessed=1800000000,
     service=Position(index=6, sequence=2),
     status=Position(index=4, sequence=4),
-    shards={"aa": Shard(shard=3, drawn=1800000000)},
+    shards={"aa": Shard(leaf=3, drawn=1800000000)},
     marks={bytes(32): Mark(number=7, time=5)},
 )
 
@@ -77,14 +77,14 @@ def test_a_smaller_tree_does_not_replace_a_larger_one_however_late_it_was_cosign
 
 
 def test_a_spare_shard_is_written_and_read_back():
-    shards = {"aa": Shard(shard=3, drawn=1800000000, spare=5, spare_drawn=1800000060)}
+    shards = {"aa": Shard(leaf=3, drawn=1800000000, spare=5, spare_drawn=1800000060)}
     assert state.decode(state.encode(ClientState(shards=shards))).shards == shards
 
 
 def test_a_state_that_could_not_be_read_again_is_not_written(tmp_path: Path):
     file = StateFile(tmp_path)
     file.update(lambda _: KNOWN)
-    huge = {f"{number:064x}": Shard(shard=0, drawn=0) for number in range(12000)}
+    huge = {f"{number:064x}": Shard(leaf=0, drawn=0) for number in range(12000)}
     with pytest.raises(ConfigurationError, match="exceed"):
         file.update(lambda old: replace(old, shards=huge))
     assert file.load() == KNOWN

@@ -1,0 +1,66 @@
+"""Free places are filled from the end, over two windows, and nobody moves while listed."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.resting import without_resting
+
+Slots = tuple[int | None, ...]
+
+
+def fill(slots: Slots, nodes: set[int]) -> Slots:
+    """Place nodes as the publisher does: known ones stay, others take free places, then the end."""
+    placed = [one if one in nodes else None for one in slots]
+    for node in sorted(nodes - set(placed)):
+        if None in placed:
+            placed[placed.index(None)] = node
+        else:
+            placed.append(node)
+    while placed and placed[-1] is None:
+        placed.pop()
+    return tuple(placed)
+
+
+def acceptable(slots: Slots) -> bool:
+    """Say whether clients refuse no shard for its empty places."""
+    shards = [slots[start : start + 16] for start in range(0, len(slots), 16)]
+    return len(shards) < 2 or all(4 * shard.count(None) <= len(shard) for shard in shards)
+
+
+def test_a_few_free_places_stay_free():
+    slots = (*range(12), *[None] * 4, *range(16, 40))
+    assert without_resting(slots) == slots
+
+
+def test_a_directory_of_one_shard_may_have_any():
+    slots = (*[None] * 15, 15)
+    assert without_resting(slots) == slots
+
+
+def test_as_many_rest_as_there_are_places_for_them():
+    slots = (*range(11), *[None] * 5, *range(16, 40))
+    assert without_resting(slots) == slots[:35]
+
+
+def test_half_of_a_service_that_left_costs_one_window():
+    nodes = set(range(0, 200, 2))
+    left = fill(tuple(range(200)), nodes)
+    listed = without_resting(left)
+    after = without_resting(fill(listed, nodes))
+    assert after.count(None) == 0
+    assert set(after) == nodes
+
+
+@given(st.lists(st.sets(st.integers(0, 60)), min_size=1, max_size=6))
+def test_whoever_stays_for_a_window_more_is_listed_where_no_shard_is_refused(
+    windows: list[set[int]],
+):
+    slots: Slots = ()
+    for nodes in windows:
+        before = slots
+        slots = without_resting(fill(before, nodes))
+        assert set(slots) - {None} <= nodes
+        assert all(before.index(one) == slots.index(one) for one in before if one in slots if one)
+    again = without_resting(fill(slots, windows[-1]))
+    assert acceptable(again)
+    assert set(again) - {None} == windows[-1]
