@@ -183,10 +183,11 @@ class Gateway:
         if bhttp.get(request.headers, "content-type") != messages.OCTETS:
             raise RefusedError("unsupported")
         challenge = messages.Challenge.parse(request.content)
-        url = next(iter(self.replica.routes.candidates([challenge.key_id])), None)
-        if url is None:
+        found = self.replica.routes.candidates([challenge.key_id])
+        if not found:
             raise RefusedError("unknown-key")
-        bundle = await self.challenger.ask(url, challenge)
+        ((url, node),) = found.items()
+        bundle = await self.challenger.ask(url, challenge, server_name=node.server_name)
         held.take(len(bundle))  # for as long as the auditor takes to read it
         await reply.whole(200, messages.EVIDENCE, bundle)
 

@@ -1,4 +1,4 @@
-"""What the publisher must not forget: the chain of its entries, directory slots, live keys.
+"""What the publisher must not forget: the chain of its entries, directory slots, key holders.
 
 One JSON file, replaced atomically and synced. The order of writes is the argument against forking
 the chain by accident (two entries with one sequence number are proof of equivocation, DESIGN 4.3):
@@ -14,14 +14,16 @@ backup) is noticed by reading the log: `check_seen`.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gateway.config import read_bounded
-from gateway.directory import Slots
 from gateway.errors import ChainError, ConfigurationError
+from gateway.keyholders import Keyholder, Keyholders
 from gateway.keys import write_new
+from gateway.publication import MAX_NODE_KEYS
+from gateway.slots import Slots, Tenant
 from transparency_log.entry import Service
 from transparency_log.strict_json import (
     Members,
@@ -68,7 +70,7 @@ class ChainState:
         pending: a signed entry whose place in the log is not known yet.
         status: None before the first one was read.
         slots: directory slots by model name.
-        keys: key ids by node that clients may still use, each with the end of its last window.
+        holders: nodes with keys that clients may still use.
     """
 
     service: str
@@ -77,7 +79,7 @@ class ChainState:
     pending: bytes | None = field(default=None, repr=False)
     status: NewestStatus | None = None
     slots: Mapping[str, Slots] = field(default_factory=dict)
-    keys: Mapping[str, Mapping[bytes, int]] = field(default_factory=dict)
+    holders: Keyholders = field(default_factory=dict)
 
     @property
     def next_sequence(self) -> int:
@@ -178,7 +180,7 @@ def _encode(state: ChainState) -> bytes:
     head, status = state.head, state.status
     return dumps(
         {
-            "version": 1,
+            "version": 2,
             "service": state.service,
             "scanned": state.scanned,
             "head": None
@@ -194,13 +196,21 @@ def _encode(state: ChainState) -> bytes:
             if status is None
             else {"index": status.index, "sequence": status.sequence},
             "slots": [
-                {"model": model, "nodes": ["" if one is None else one for one in slots]}
+                {
+                    "model": model,
+                    "nodes": ["" if one is None else _tenant_text(one) for one in slots],
+                }
                 for model, slots in state.slots.items()
             ],
-            "keys": [
-                {"url": url, "key": key.hex(), "until": until}
-                for url, keys in state.keys.items()
-                for key, until in keys.items()
+            "holders": [
+                {
+                    "place": place,
+                    "url": one.url,
+                    "server_name": one.server_name,
+                    "leaf": one.leaf.hex(),
+                    "keys": [{"key": key.hex(), "until": end} for key, end in one.keys.items()],
+                }
+                for place, one in state.holders.items()
             ],
         }
     )
@@ -208,7 +218,7 @@ def _encode(state: ChainState) -> bytes:
 
 def _parse(data: bytes) -> ChainState:
     members = parse_object(data, limit=MAX_STATE, name="state")
-    members.integer("version", low=1, high=1)
+    members.integer("version", low=2, high=2)
     state = ChainState(
         service=members.text("service", limit=255),
         scanned=members.integer("scanned"),
@@ -216,7 +226,7 @@ def _parse(data: bytes) -> ChainState:
         pending=_pending(members),
         status=_status(members.child_or_null("status")),
         slots=dict(map(_slots, members.children("slots", limit=1024))),
-        keys=_keys(members.children("keys", limit=MAX_SLOTS)),
+        holders=dict(map(_holder, members.children("holders", limit=MAX_SLOTS))),
     )
     members.end()
     return state
@@ -254,13 +264,31 @@ def _slots(members: Members) -> tuple[str, Slots]:
     model = members.text("model", limit=256)
     nodes = members.texts("nodes", limit=MAX_SLOTS, length=2048)
     members.end()
-    return model, tuple(node or None for node in nodes)
+    return model, tuple(_tenant(node, members.name) if node else None for node in nodes)
 
 
-def _keys(items: Sequence[Members]) -> Mapping[str, Mapping[bytes, int]]:
-    keys: dict[str, dict[bytes, int]] = {}
-    for members in items:
-        known = keys.setdefault(members.text("url"), {})
-        known[members.hex("key", size=32)] = members.integer("until")
-        members.end()
-    return keys
+def _tenant_text(one: Tenant) -> str:
+    return f"{one.machine.hex()} {one.place}"
+
+
+def _tenant(text: str, name: str) -> Tenant:
+    machine, _, place = text.partition(" ")
+    return Tenant(machine=Members({"machine": machine}, name).hex("machine", size=32), place=place)
+
+
+def _holder(members: Members) -> tuple[str, Keyholder]:
+    place = members.text("place")
+    holder = Keyholder(
+        url=members.text("url"),
+        server_name=members.text("server_name"),
+        leaf=members.hex("leaf", size=32),
+        keys=dict(map(_key, members.children("keys", limit=MAX_NODE_KEYS))),
+    )
+    members.end()
+    return place, holder
+
+
+def _key(members: Members) -> tuple[bytes, int]:
+    key = members.hex("key", size=32), members.integer("until")
+    members.end()
+    return key

@@ -68,7 +68,7 @@ class Challenger:
         self._outbound = outbound
         self._allowances = allowances
 
-    async def ask(self, url: str, challenge: Challenge) -> bytes:
+    async def ask(self, url: str, challenge: Challenge, *, server_name: str = "") -> bytes:
         """Give the bundle that a node answers with.
 
         Raises:
@@ -84,6 +84,7 @@ class Challenger:
                     f"{url}/challenge",
                     headers={"content-type": messages.OCTETS},
                     body=challenge.encode(),
+                    server_name=server_name,
                 ) as response,
             ):
                 return await _read(response)

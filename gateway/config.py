@@ -5,6 +5,8 @@ created because it is missing. `load` reads, the dataclasses document.
 """
 
 import dataclasses
+import ipaddress
+import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,14 @@ MAX_REQUEST = 64 << 20
 """Bytes of a sealed request (sealing sheet); around it come tokens, padding and chunk frames."""
 
 MAX_PORT = 65535
+
+MAX_NODES = 1 << 16
+"""Nodes of a publisher; with those that are leaving a publication holds them (`publication`)."""
+
+_HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*", re.ASCII)
+
+MAX_DNS_TIME = 30
+"""Seconds of one look at DNS: rounds wait for it."""
 
 Settings = TypeVar("Settings", bound="ServerConfig")
 
@@ -80,6 +90,22 @@ class RelayConfig(ServerConfig):
         check_positive("max_request", self.max_request)
 
 
+MEMORY = "memory"
+"""A store in the gateway's own process."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreAddress:
+    """Where a Valkey or Redis server is; `path` is that of a unix socket."""
+
+    host: str = ""
+    port: int = 6379
+    tls: bool = False
+    path: str | None = None
+    user: str | None = None
+    database: int = 0
+
+
 @dataclass(frozen=True, kw_only=True)
 class GatewayConfig(ServerConfig):
     """Settings of `openpcc-gateway --role gateway`."""
@@ -105,16 +131,44 @@ class GatewayConfig(ServerConfig):
     max_cached: int = 64 << 20
     # Seconds between looks at the publisher.
     poll: float = 1.0
+    # How requests are let in, "open" or by "tokens". A publication that says otherwise makes this
+    # gateway not ready: neither of the two can open it, or close it, alone.
+    admission: str = "open"
+    # Where spent tokens are remembered: a Valkey or Redis server that all gateways of the service
+    # share (docs/admission.md), or "memory", for one gateway whose restart forgets. No default.
+    spent: str | None = None
+    # Most tokens remembered in memory; over it requests are refused.
+    max_spent: int = 1 << 22
+    # Where requests are remembered against replay: "memory", or a server as above.
+    replay: str = "memory"
+    # File with the password of these servers; left out: they ask for none.
+    store_password: Path | None = None
+    # Seconds within which these servers must have done a step.
+    store_timeout: float = 1.0
 
     def check(self) -> None:
         """See `ServerConfig.check`."""
         super().check()
+        self._check_admission()
         check_service(self.service)
         check_url("publisher", self.publisher)
         check_url("log", self.log)
         if not self.ohttp_keys:
             raise ConfigurationError("ohttp_keys: name at least one file of `openpcc-gateway keys`")
         for name in ("max_request", "max_buffered", "max_replay_entries", "max_cached", "poll"):
+            check_positive(name, getattr(self, name))
+
+    def _check_admission(self) -> None:
+        if self.admission not in ("open", "tokens"):
+            raise ConfigurationError('admission: "open" or "tokens"')
+        if (self.admission == "tokens") != (self.spent is not None):
+            raise ConfigurationError(
+                'spent: with admission = "tokens", and only then, name the server or "memory"'
+            )
+        for name, text in (("spent", self.spent), ("replay", self.replay)):
+            if text is not None and text != MEMORY:
+                parse_store(name, text)
+        for name in ("max_spent", "store_timeout"):
             check_positive(name, getattr(self, name))
 
 
@@ -127,13 +181,49 @@ class NodeAddress:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DnsName:
+    """One `[[dns]]` table: a name that stands for many nodes (docs/discovery.md)."""
+
+    # The whole name, without a dot at its end; no search list is tried.
+    name: str
+    # "address": every address of the name is a node. "srv": every SRV record of it is one.
+    kind: str
+    # How nodes are reached; "https" with kind "srv" alone, whose nodes have names of their own.
+    scheme: str = "http"
+    # The nodes' port, for kind "address"; an SRV record brings its own.
+    port: int = 0
+
+    def check(self) -> None:
+        """Refuse what cannot be asked or reached.
+
+        Raises:
+            ConfigurationError: names the setting and the remedy.
+        """
+        if not is_host_name(self.name) or _is_address(self.name):
+            raise ConfigurationError(
+                "dns.name: expected a whole name in lower case, like n.example"
+            )
+        match self.kind, self.scheme, self.port:
+            case ("address", "http", port) if 0 < port <= MAX_PORT:
+                pass
+            case ("srv", "http" | "https", 0):
+                pass
+            case ("address", "https", _):
+                raise ConfigurationError(
+                    'dns.scheme: addresses have no names to check; use kind = "srv", or "http"'
+                )
+            case _:
+                raise ConfigurationError(
+                    'dns: kind = "address" with a port of 1 to 65535, or kind = "srv" without one'
+                )
+
+
+@dataclass(frozen=True, kw_only=True)
 class PublisherConfig(ServerConfig):
     """Settings of `openpcc-gateway --role publisher`."""
 
     # Name of the service, as in the clients' policy.
     service: str
-    # The nodes that may be listed.
-    nodes: tuple[NodeAddress, ...]
     # Where the log takes entries and serves its public files.
     log: str
     # PEM file (PKCS #8, Ed25519) of the key that signs service entries.
@@ -146,6 +236,16 @@ class PublisherConfig(ServerConfig):
     state: Path
     # Folder of the listed evidence bundles, kept 90 days.
     archive: Path
+    # The nodes that may be listed: by URL,
+    nodes: tuple[NodeAddress, ...] = ()
+    # and by names in DNS.
+    dns: tuple[DnsName, ...] = ()
+    # DNS servers, "address" or "address:port"; left out: those of the system.
+    dns_servers: tuple[str, ...] = ()
+    # Seconds that a look at one name may take.
+    dns_time: float = 5.0
+    # Most nodes that are known at one time; of more the newest are left out.
+    max_nodes: int = 4096
     # Address of the service.
     listen: str = "127.0.0.1:8002"
     # File with the bearer token of the log's POST /add; left out: none is sent.
@@ -169,8 +269,16 @@ class PublisherConfig(ServerConfig):
         urls = [node.url for node in self.nodes]
         for url in urls:
             check_url("nodes.url", url)
-        if not urls or len(set(urls)) != len(urls):
+        if len(set(urls)) != len(urls) or not (urls or self.dns):
             raise ConfigurationError("nodes: list at least one node, and each once")
+        for one in self.dns:
+            one.check()
+        for text in self.dns_servers:
+            parse_server(text)
+        if not 0 < self.dns_time <= MAX_DNS_TIME:
+            raise ConfigurationError(f"dns_time: more than 0 and at most {MAX_DNS_TIME} seconds")
+        if not max(1, len(urls)) <= self.max_nodes <= MAX_NODES:
+            raise ConfigurationError(f"max_nodes: the listed ones at least, at most {MAX_NODES}")
         if not 1 <= self.candidates <= 8:
             raise ConfigurationError("candidates: a number of 1 to 8")
         if not self.pace or not set(self.pace) <= {"latency", "paced"}:
@@ -266,6 +374,64 @@ def parse_address(text: str, name: str) -> tuple[str, int]:
     if not (port.isascii() and port.isdecimal() and int(port) <= MAX_PORT):
         raise ConfigurationError(f"{name}: the port is a number of 0 to {MAX_PORT}")
     return bare, int(port)
+
+
+def parse_server(text: str) -> tuple[str, int]:
+    """Read a DNS server: an address, with a port or without.
+
+    Raises:
+        ConfigurationError: another form.
+    """
+    if _is_address(text):
+        return text, 53
+    host, port = parse_address(text, "dns_servers")
+    if not _is_address(host) or not port:
+        raise ConfigurationError('dns_servers: write addresses, "10.0.0.10" or "127.0.0.1:5353"')
+    return host, port
+
+
+def is_host_name(text: str) -> bool:
+    """Say whether a text can stand in a URL as a host, and in DNS as a name."""
+    return _HOST_NAME.fullmatch(text) is not None
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def parse_store(name: str, text: str) -> StoreAddress:
+    """Read `redis[s]://[user@]host[:port][/database]` or `unix:///path`.
+
+    Raises:
+        ConfigurationError: another form, or a password: that comes by file.
+    """
+    try:
+        parts = urlsplit(text)
+        port = parts.port or 6379
+    except ValueError:
+        raise ConfigurationError(f"{name}: the port is a number of 1 to {MAX_PORT}") from None
+    if parts.password is not None:
+        raise ConfigurationError(f"{name}: give the password by file, in store_password")
+    if parts.query or parts.fragment or not re.fullmatch(r"unix|rediss?", parts.scheme):
+        raise ConfigurationError(f"{name}: expected {MEMORY}, redis://, rediss:// or unix://")
+    if parts.scheme == "unix":
+        if parts.netloc or len(parts.path) < 2:
+            raise ConfigurationError(f"{name}: write unix:///path/of/the/socket")
+        return StoreAddress(path=parts.path)
+    database = parts.path.removeprefix("/") or "0"
+    if not parts.hostname or not re.fullmatch(r"[0-9]{1,4}", database):
+        raise ConfigurationError(f"{name}: write redis://host:port, with /number of a database")
+    return StoreAddress(
+        host=parts.hostname,
+        port=port,
+        tls=parts.scheme == "rediss",
+        user=parts.username,
+        database=int(database),
+    )
 
 
 def check_url(name: str, text: str) -> None:

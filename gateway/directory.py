@@ -1,38 +1,17 @@
 """The node directory of a model: which leaf stands where, its root, and its shards (7.2).
 
-Pure. A node keeps its position while it is listed, so that a client's shard holds the same machines
-from window to window. A position that became free is an empty leaf until another node takes it.
+Pure. Who stands where, `slots` decides. A position that nobody has is an empty leaf.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from gateway.slots import Slots, Tenant
 from openpcc.protocol.messages import EMPTY_LEAF, SHARD
 from transparency_log.merkle import leaf_hash, node_hash
 from transparency_log.prover import range_root, subtree_consistency_proof
 from transparency_log.strict_json import b64encode, dumps
-
-Slots = tuple[str | None, ...]
-"""Who stands where: the identity of a node (`discovery.Evidence.identity`), or None."""
-
-
-def assign(slots: Slots, present: Collection[str]) -> Slots:
-    """Keep listed nodes where they are, free the places of others, and place new nodes.
-
-    New nodes take free places in order, then the end; free places at the end are dropped.
-    """
-    listed = set(present)
-    placed: list[str | None] = [one if one in listed else None for one in slots]
-    free = [position for position, one in enumerate(placed) if one is None]
-    for position, node in enumerate(sorted(listed.difference(slots))):
-        if position < len(free):
-            placed[free[position]] = node
-        else:
-            placed.append(node)
-    while placed and placed[-1] is None:
-        placed.pop()
-    return tuple(placed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +22,7 @@ class Directory:
     leaves: tuple[bytes, ...]
 
     @classmethod
-    def build(cls, model_id: bytes, slots: Slots, leaves: Mapping[str, bytes]) -> "Directory":
+    def build(cls, model_id: bytes, slots: Slots, leaves: Mapping[Tenant, bytes]) -> "Directory":
         """Fill the slots with the nodes' leaves."""
         filled = (EMPTY_LEAF if one is None else leaves[one] for one in slots)
         return cls(model_id=model_id, leaves=tuple(filled))

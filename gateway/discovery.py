@@ -1,27 +1,24 @@
-"""The nodes of the publisher's list: what they are given, and what evidence they show.
+"""The nodes at the known places: what they are given, and what evidence they show.
 
-The publisher does not judge evidence: clients do. It reads the few members that a directory leaf is
-made of, and lists what is well formed, recent and not about to run out. Nodes are addressed by the
-operator's own list; a node that answers otherwise than documented is left out, not trusted.
+What is well formed, recent and not about to run out is listed. A node that answers otherwise than
+documented is left out, not trusted. One that says it has no evidence to be listed with (it drains,
+or its devices changed) is left out at once; one that says nothing, a minute later.
+
+Every node is visited once at a time, and nobody waits for a slow one: a round ends after
+`ROUND_TIME`, and a visit that takes longer counts when it is done.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from hashlib import sha256
 
-from attestation.binding import evidence_binding
-from attestation.errors import MalformedEvidenceError
-from attestation.evidence import EvidenceBundle, KeysSection, SoftwareSection
-from attestation.strict_json import Members, StrictJSONError
 from gateway.errors import UpstreamError
+from gateway.evidence import Evidence, read_evidence
 from gateway.mirror import MAX_EVIDENCE
 from gateway.outbound import Outbound
+from gateway.places import Place, Places
 from gateway.telemetry import log
 from openpcc.protocol import messages
-from openpcc.protocol.errors import ProtocolError
-from openpcc.protocol.messages import DirectoryLeaf
-from openpcc.protocol.sealing import NodeKey
 
 KEY_MARGIN = 120
 """Seconds before the end of an epoch at which clients stop using its keys."""
@@ -29,106 +26,88 @@ KEY_MARGIN = 120
 FRESH = 60.0
 """Seconds after its last answer that a node is still listed: one lost round must not unlist it."""
 
-MAX_MODELS = 8
-"""Models of one node: a service entry has room for a few hundred in all."""
-
 PARALLEL = 32
-"""Nodes asked at one time."""
+"""Nodes asked at one time; failing ones have as many slots of their own and keep nobody off."""
 
 NODE_TIME = 20.0
 """Seconds a node has for one answer."""
 
-
-@dataclass(frozen=True, kw_only=True)
-class Evidence:
-    """A node's newest evidence, as far as it is listed.
-
-    Attributes:
-        url: where the node is.
-        bundle: the evidence as it came.
-        leaf: its directory leaf.
-        models: names of the models it serves.
-        not_after: end of its key epoch, Unix seconds.
-    """
-
-    url: str
-    bundle: bytes = field(repr=False)
-    leaf: DirectoryLeaf
-    models: tuple[str, ...]
-    not_after: int
-
-    @property
-    def identity(self) -> str:
-        """Name the node across epochs: its machine, and its address, since machines may share."""
-        return f"{self.leaf.machine.hex()} {self.url}"
-
-
-def read_evidence(url: str, bundle: bytes, machine: str) -> Evidence:
-    """Read what a directory leaf is made of; nothing is verified.
-
-    Raises:
-        UpstreamError: not an evidence bundle, or `machine` is not a digest.
-    """
-    try:
-        parsed = EvidenceBundle.parse(bundle)
-        keys = KeysSection.parse(parsed.keys)
-        leaf = DirectoryLeaf(
-            quote_digest=sha256(parsed.quote).digest(),
-            binding=evidence_binding(
-                parsed.keys, parsed.freshness, parsed.devices, parsed.software
-            ),
-            node_key_ids=tuple(NodeKey.parse(config).id for config in keys.hpke),
-            machine=Members({"machine": machine}, "openpcc-machine").hex("machine", size=32),
-        )
-        names = (name for name, _ in SoftwareSection.parse(parsed.software).models)
-    except (MalformedEvidenceError, StrictJSONError, ProtocolError) as error:
-        raise UpstreamError(f"the node sent no evidence: {error}") from error
-    models = tuple(dict.fromkeys(names))
-    if len(models) > MAX_MODELS:
-        raise UpstreamError("the node lists more models than one node may")
-    return Evidence(url=url, bundle=bundle, leaf=leaf, models=models, not_after=keys.not_after)
+ROUND_TIME = 10.0
+"""Seconds that a round waits for visits."""
 
 
 class Discovery:
-    """The nodes of the list, and the newest evidence of each."""
+    """The nodes, and the newest evidence of each."""
 
-    def __init__(self, urls: Iterable[str], outbound: Outbound, clock: Callable[[], float]) -> None:
+    def __init__(self, places: Places, outbound: Outbound, clock: Callable[[], float]) -> None:
         """Know no evidence yet; `clock` gives monotonic seconds."""
+        self._places = places
         self._outbound = outbound
         self._clock = clock
-        self._nodes = {url: _Node(number) for number, url in enumerate(urls)}
+        self._nodes: dict[str, _Node] = {}
+        self._numbered = 0
+        self._visits: dict[str, asyncio.Task[None]] = {}
         self._slots = asyncio.Semaphore(PARALLEL)
+        self._slots_of_failing = asyncio.Semaphore(PARALLEL)
 
     async def round(self, *, beacon: bytes, endorsements: bytes | None) -> None:
-        """Give every node what it has not got, and take its evidence."""
-        await asyncio.gather(
-            *(self._visit(url, node, beacon, endorsements) for url, node in self._nodes.items())
-        )
+        """Find the nodes, give each what it has not got, and take its evidence."""
+        await self._places.refresh()
+        self._follow_places()
+        for name in self._nodes.keys() - self._visits.keys():
+            visit = self._visit(self._nodes[name], beacon, endorsements)
+            self._visits[name] = asyncio.create_task(visit)
+        if self._visits:
+            await asyncio.wait(self._visits.values(), timeout=ROUND_TIME)
+        for name, task in list(self._visits.items()):
+            if task.done():
+                del self._visits[name]
+                task.result()  # what nobody foresaw ends the program
 
     def listed(self, now: float) -> list[Evidence]:
         """Give the evidence of nodes that answered lately and whose keys last on."""
         oldest = self._clock() - FRESH
         return [
             node.evidence
-            for node in self._nodes.values()
-            if node.evidence is not None
+            for name in self._places.named
+            if (node := self._nodes.get(name)) is not None
+            and node.evidence is not None
             and node.seen >= oldest
             and node.evidence.not_after - KEY_MARGIN > now
         ]
 
-    def complete(self, now: float) -> bool:
-        """Say whether every node of the list is listed."""
-        return len(self.listed(now)) == len(self._nodes)
+    def held(self) -> set[str]:
+        """Name the places that nobody else can have become: named ones, and those that answer."""
+        oldest = self._clock() - FRESH
+        answering = {name for name, node in self._nodes.items() if node.answered >= oldest}
+        return answering | self._places.named.keys()
 
-    async def _visit(
-        self, url: str, node: "_Node", beacon: bytes, endorsements: bytes | None
-    ) -> None:
-        async with self._slots:
+    def complete(self, now: float) -> bool:
+        """Say whether every source has answered, and every node that was named is listed."""
+        return self._places.answered and len(self.listed(now)) == len(self._places.named)
+
+    def _follow_places(self) -> None:
+        """Begin with new places, go where known ones are now, forget the others."""
+        known = {**self._places.leaving, **self._places.named}
+        for name, place in known.items():
+            node = self._nodes.get(name)
+            if node is None:
+                self._nodes[name] = _Node(self._numbered, place)
+                self._numbered += 1
+            elif node.place != place:
+                node.place = place
+                node.given.clear()
+        for name in self._nodes.keys() - known.keys():
+            del self._nodes[name]
+
+    async def _visit(self, node: "_Node", beacon: bytes, endorsements: bytes | None) -> None:
+        async with self._slots_of_failing if node.failing else self._slots:
+            place = node.place
             try:
-                await self._put(node, f"{url}/beacon", beacon, messages.TEXT)
+                await self._put(node, place, "/beacon", beacon, messages.TEXT)
                 if endorsements is not None:
-                    await self._put(node, f"{url}/endorsements", endorsements, messages.JSON)
-                node.evidence = await self._evidence(url, node)
+                    await self._put(node, place, "/endorsements", endorsements, messages.JSON)
+                node.evidence = await self._evidence(node, place)
                 node.seen, node.failing = self._clock(), False
             except UpstreamError as error:
                 node.given.clear()  # it may have restarted: everything is put again
@@ -136,36 +115,51 @@ class Discovery:
                     log("node-without-evidence", node=node.number, code=type(error).__name__)
                 node.failing = True
 
-    async def _put(self, node: "_Node", url: str, body: bytes, kind: str) -> None:
+    async def _put(self, node: "_Node", place: Place, path: str, body: bytes, kind: str) -> None:
         """Put a document, unless this node has it."""
         digest = sha256(body).digest()
-        if node.given.get(url) == digest:
+        if node.given.get(path) == digest:
             return
-        headers = {"content-type": kind}
         answer = await self._outbound.fetch(
-            "PUT", url, limit=messages.MAX_ERROR, within=NODE_TIME, headers=headers, body=body
+            "PUT",
+            f"{place.url}{path}",
+            limit=messages.MAX_ERROR,
+            within=NODE_TIME,
+            headers={"content-type": kind},
+            body=body,
+            server_name=place.server_name,
         )
         if answer.status != 204:
             raise UpstreamError("the node did not take a document")
-        node.given[url] = digest
+        node.given[path] = digest
 
-    async def _evidence(self, url: str, node: "_Node") -> Evidence:
+    async def _evidence(self, node: "_Node", place: Place) -> Evidence:
         answer = await self._outbound.fetch(
-            "GET", f"{url}/evidence", limit=MAX_EVIDENCE, within=NODE_TIME
+            "GET",
+            f"{place.url}/evidence",
+            limit=MAX_EVIDENCE,
+            within=NODE_TIME,
+            server_name=place.server_name,
         )
+        node.answered = self._clock()
+        if answer.status == 503:
+            node.seen = float("-inf")
         if answer.status != 200:
-            raise UpstreamError("the node has no evidence yet")
-        if node.evidence is not None and node.evidence.bundle == answer.body:
-            return node.evidence
-        return read_evidence(url, answer.body, answer.headers.get(messages.MACHINE, ""))
+            raise UpstreamError("the node has no evidence to be listed with")
+        known = node.evidence
+        if known is not None and (known.bundle, known.place) == (answer.body, place):
+            return known
+        return read_evidence(place, answer.body, answer.headers.get(messages.MACHINE, ""))
 
 
 class _Node:
-    """What is known of one node."""
+    """What is known of one node; `number` stands for it in log lines."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, place: Place) -> None:
         self.number = number
+        self.place = place
         self.evidence: Evidence | None = None
         self.seen = float("-inf")
+        self.answered = float("-inf")
         self.failing = False
         self.given: dict[str, bytes] = {}

@@ -19,8 +19,9 @@ from dataclasses import dataclass
 import aiohttp
 
 from gateway.errors import BrokenReplyError, RefusedError, UpstreamError
+from gateway.loads import Loads
 from gateway.outbound import Outbound, read_bounded
-from gateway.routing import TRY_NEXT, Loads, Outcome, judge, passed_code
+from gateway.routing import FAILURES, TRY_NEXT, Outcome, RoutedNode, judge, passed_code
 from gateway.telemetry import Telemetry, log
 from openpcc.protocol import messages
 
@@ -52,10 +53,10 @@ class Forwarder:
         self._telemetry = telemetry
 
     @asynccontextmanager
-    async def reply(self, candidates: Mapping[str, int], body: bytes) -> AsyncIterator["NodeReply"]:
-        """Give the reply of the first candidate that takes the request.
-
-        Candidates are URLs with the numbers that stand for them in log lines.
+    async def reply(
+        self, candidates: Mapping[str, RoutedNode], body: bytes
+    ) -> AsyncIterator["NodeReply"]:
+        """Give the reply of the first candidate, by URL, that takes the request.
 
         Raises:
             RefusedError: none took it; the code is the last one's.
@@ -63,41 +64,56 @@ class Forwarder:
         code = "unknown-key"
         for url in self._loads.order(candidates):
             async with AsyncExitStack() as stack:
-                attempt = await self._attempt(stack, url, body)
-                self._report(url, candidates[url], attempt.outcome)
+                node = candidates[url]
+                attempt = await self._attempt(stack, url, node.server_name, body)
+                self._report(url, node, attempt.outcome)
                 if attempt.response is not None:
-                    yield NodeReply(attempt.response)
+                    try:
+                        yield NodeReply(attempt.response)
+                    except BrokenReplyError:
+                        self._report(url, node, Outcome.BROKEN)
+                        raise
                     return
             code = passed_code(attempt.outcome, attempt.code)
             if attempt.outcome not in TRY_NEXT:
                 break
         raise RefusedError(code)
 
-    async def _attempt(self, stack: AsyncExitStack, url: str, body: bytes) -> Attempt:
+    async def _attempt(
+        self, stack: AsyncExitStack, url: str, server_name: str, body: bytes
+    ) -> Attempt:
         """Send the request; the stack keeps the reply open."""
         self._loads.begin(url)
         stack.callback(self._loads.end, url)
         content = body if len(body) <= COPIED_WHOLE else aiohttp.BytesIOPayload(io.BytesIO(body))
         try:
             response = await stack.enter_async_context(
-                self._outbound.request("POST", f"{url}/sealed", headers=HEADERS, body=content)
+                self._outbound.request(
+                    "POST",
+                    f"{url}/sealed",
+                    headers=HEADERS,
+                    body=content,
+                    server_name=server_name,
+                )
             )
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
             return Attempt(outcome=Outcome.NO_CONNECTION)
-        except (aiohttp.ServerTimeoutError, aiohttp.ClientResponseError):
-            return Attempt(outcome=Outcome.REFUSED, code="upstream")
+        except aiohttp.ServerTimeoutError:
+            return Attempt(outcome=Outcome.SILENT)
+        except aiohttp.ClientResponseError:
+            return Attempt(outcome=Outcome.STRANGE)
         except aiohttp.ServerDisconnectedError as error:
-            return Attempt(outcome=_lost(error), code="upstream")
+            return Attempt(outcome=_lost(error))
         except (aiohttp.ClientConnectionError, OSError):
             return Attempt(outcome=Outcome.LOST)
         except aiohttp.ClientError:
-            return Attempt(outcome=Outcome.REFUSED, code="upstream")
+            return Attempt(outcome=Outcome.STRANGE)
         return await _read(response)
 
-    def _report(self, url: str, number: int, outcome: Outcome) -> None:
-        failed = outcome in (Outcome.NO_CONNECTION, Outcome.LOST)
+    def _report(self, url: str, node: RoutedNode, outcome: Outcome) -> None:
+        failed = outcome in FAILURES
         if failed and not self._loads.failing(url):  # a line per failure, not one per request
-            log("node-failed", node=number, code=outcome.value)
+            log("node-failed", node=node.number, code=outcome.value)
         self._loads.report(url, outcome)
         self._telemetry.attempt(outcome.value)
 
@@ -126,14 +142,14 @@ def _lost(error: aiohttp.ServerDisconnectedError) -> Outcome:
 
     The library gives a text for the one, and the head as far as it came for the other.
     """
-    return Outcome.LOST if isinstance(error.message, str) else Outcome.REFUSED
+    return Outcome.LOST if isinstance(error.message, str) else Outcome.STRANGE
 
 
 async def _read(response: aiohttp.ClientResponse) -> Attempt:
     """Judge the head of an answer, and the error document if it is one."""
     if response.status == 200:
         if response.headers.get("content-type") != messages.SEALED_RESPONSE:
-            return Attempt(outcome=Outcome.REFUSED, code="upstream")
+            return Attempt(outcome=Outcome.STRANGE)
         return Attempt(outcome=Outcome.TAKEN, response=response)
     try:
         async with asyncio.timeout(ERROR_TIME):

@@ -19,12 +19,12 @@ from gateway.challenges import Allowances, Challenger
 from gateway.config import GatewayConfig, PublisherConfig, load
 from gateway.errors import ConfigurationError
 from gateway.forwarding import Forwarder
+from gateway.loads import Loads
 from gateway.mirror import Mirror, Origins
 from gateway.outbound import Outbound
 from gateway.publisher_app import PublisherProgram
 from gateway.replay import MemoryReplayStore
 from gateway.replica import Replica
-from gateway.routing import Loads
 from gateway.serving import run
 from gateway.telemetry import Telemetry
 

@@ -74,14 +74,22 @@ class Outbound:
         *,
         headers: Mapping[str, str] | None = None,
         body: aiohttp.payload.Payload | bytes | AsyncIterator[bytes] | None = None,
+        server_name: str = "",
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Send a request; the block reads the reply. Leaving it early closes the connection.
+
+        `server_name` is what the certificate has to name; empty: the URL's host.
 
         Raises:
             aiohttp.ClientError: as the library has it, for callers that tell failures apart.
         """
         response = await self.session.request(
-            method, url, headers=headers, data=body, allow_redirects=False
+            method,
+            url,
+            headers=headers,
+            data=body,
+            allow_redirects=False,
+            server_hostname=server_name or None,
         )
         try:
             yield response
@@ -100,6 +108,7 @@ class Outbound:
         within: float = 30.0,
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
+        server_name: str = "",
     ) -> Answer:
         """Send a request and read the whole answer.
 
@@ -108,7 +117,9 @@ class Outbound:
         """
         try:
             async with asyncio.timeout(within):
-                async with self.request(method, url, headers=headers, body=body) as response:
+                async with self.request(
+                    method, url, headers=headers, body=body, server_name=server_name
+                ) as response:
                     data = await read_bounded(response, limit)
                     return Answer(status=response.status, headers=response.headers, body=data)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:

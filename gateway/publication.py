@@ -28,9 +28,13 @@ class PublishedModel:
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedNode:
-    """Where a node is, the ids of its live keys, and its newest leaf."""
+    """Where a node is, what its certificate names (empty: the URL's host), live keys, last leaf.
+
+    A node that is no longer listed stands here for as long as clients may hold its keys.
+    """
 
     url: str
+    server_name: str = ""
     keys: tuple[bytes, ...]
     leaf: bytes
 
@@ -61,6 +65,7 @@ class Publication:
                 "nodes": [
                     {
                         "url": node.url,
+                        "server_name": node.server_name,
                         "keys": [key.hex() for key in node.keys],
                         "leaf": node.leaf.hex(),
                     }
@@ -115,6 +120,7 @@ def _node(members: Members) -> PublishedNode:
     keys = members.texts("keys", limit=MAX_NODE_KEYS, length=64)
     node = PublishedNode(
         url=members.text("url"),
+        server_name=members.text("server_name", limit=253),
         keys=tuple(Members({"key": key}, members.name).hex("key", size=32) for key in keys),
         leaf=members.hex("leaf", size=32),
     )

@@ -7,7 +7,9 @@ Every round it looks at the log and the nodes; once per window of the fixed grid
 3. entry     service entry after the head of the chain: signed, kept, submitted (`chain`)
 4. publish   publication, directories and bundles of the new entry, all at once
 
-Until 4 the old window is served. Nobody's request reaches this program: gateways read it.
+Until 4 the old window is served. Where nodes are is no part of an entry: a node that moved is
+routed to where it is now, within the window. Nobody's request reaches this program, which gateways
+read.
 """
 
 import asyncio
@@ -20,12 +22,15 @@ from gateway import chain
 from gateway.archive import Archive
 from gateway.chain import ChainState, Head
 from gateway.config import PublisherConfig
-from gateway.discovery import Discovery, Evidence
+from gateway.discovery import Discovery
 from gateway.errors import ChainError, UpstreamError
+from gateway.evidence import Evidence
+from gateway.keyholders import listed, located, moves, sole_holders
 from gateway.log_reader import LogReader
 from gateway.publication import Publication, PublishedModel, PublishedNode
+from gateway.slots import moved
 from gateway.telemetry import Telemetry, log
-from gateway.window import VALIDITY, Listing, Window, grid, live_keys, sole_owners
+from gateway.window import VALIDITY, Listing, Window, grid
 from transparency_log.entry import (
     EntrySigners,
     Service,
@@ -122,6 +127,7 @@ class Publisher:
         beacon, checkpoint = await self._reader.checkpoint()
         caught_up = await self._scan(checkpoint.size)
         await self._discovery.round(beacon=beacon, endorsements=self._endorsements)
+        await self._follow_moves()
         if not caught_up:
             return
         if self._state.pending is not None:
@@ -137,8 +143,9 @@ class Publisher:
             UpstreamError: the log did not give them, or is smaller than it was.
             ChainError: there is an entry of ours that the state does not know.
         """
-        if size < self._state.scanned:
-            raise UpstreamError("the log is smaller than it was")
+        head = self._state.head
+        if size < self._state.scanned or (head is not None and size <= head.index):
+            raise UpstreamError("the log is smaller than it was")  # or this view of it is old
         pending = self._pending()
         for _ in range(BUNDLES_A_ROUND):
             start = self._state.scanned
@@ -179,7 +186,19 @@ class Publisher:
         return waited or self._discovery.complete(now)
 
     def _listed(self, now: float) -> list[Evidence]:
-        return sole_owners(self._discovery.listed(now), self._state.keys)
+        evidence, held = self._discovery.listed(now), self._discovery.held()
+        return sole_holders(evidence, self._state.holders, held)
+
+    async def _follow_moves(self) -> None:
+        """Route to nodes where they are now, and let their positions follow them."""
+        state, evidence = self._state, self._listed(self._clock())
+        elsewhere = moves(evidence, state.holders)
+        slots = {model: moved(one, elsewhere) for model, one in state.slots.items()}
+        await self._store(replace(state, holders=located(state.holders, evidence), slots=slots))
+        if self.window is not None and self._state.holders != state.holders:
+            publication = replace(self.window.publication, nodes=self._nodes())
+            self.window = replace(self.window, publication=publication)
+            log("nodes-moved", sequence=publication.sequence)
 
     async def _publish(self) -> None:
         now = self._clock()
@@ -187,10 +206,9 @@ class Publisher:
         await asyncio.to_thread(self._keep, listing, int(now))  # 2
         entry = self._sign(listing)  # 3
         self._submitting = listing
-        keys = live_keys(
-            self._state.keys, listing.evidence, until=listing.not_before + VALIDITY, now=now
-        )
-        await self._store(replace(self._state, pending=entry, slots=listing.slots, keys=keys))
+        until = listing.not_before + VALIDITY
+        holders = listed(self._state.holders, listing.evidence, until=until, now=now)
+        await self._store(replace(self._state, pending=entry, slots=listing.slots, holders=holders))
         await self._submit()
 
     def _keep(self, listing: Listing, now: int) -> None:
@@ -214,9 +232,7 @@ class Publisher:
             models=listing.served_models(),
             ohttp_keys=sha256(self.ohttp_keys).digest(),
             issuer_keys=(),
-            parameters=Parameters(
-                candidates=self._config.candidates, pace=self._config.pace
-            ),
+            parameters=Parameters(candidates=self._config.candidates, pace=self._config.pace),
         )
 
     async def _submit(self) -> None:
@@ -239,9 +255,9 @@ class Publisher:
         publication = self._publication(listing, head, status.index, not_after)
         directories = {one.model_id.hex(): one for one in listing.directories.values()}
         self.window = Window(publication=publication, directories=directories)
-        self._telemetry.nodes.set(len(publication.nodes))
+        self._telemetry.nodes.set(len(listing.evidence))
         self._telemetry.sequence.set(head.sequence)
-        log("published", sequence=head.sequence, index=head.index, count=len(publication.nodes))
+        log("published", sequence=head.sequence, index=head.index, count=len(listing.evidence))
 
     def _publication(
         self, listing: Listing, head: Head, status: int, not_after: int
@@ -256,14 +272,17 @@ class Publisher:
                 PublishedModel(name=name, size=one.size)
                 for name, one in listing.directories.items()
             ),
-            nodes=tuple(
-                PublishedNode(
-                    url=one.url,
-                    keys=tuple(self._state.keys.get(one.url, ())),
-                    leaf=one.leaf.leaf_hash(),
-                )
-                for one in listing.evidence
-            ),
+            nodes=self._nodes(),
+        )
+
+    def _nodes(self) -> tuple[PublishedNode, ...]:
+        """Give the nodes with live keys, those that were listed last at first."""
+        holders = self._state.holders.values()
+        return tuple(
+            PublishedNode(
+                url=one.url, server_name=one.server_name, keys=tuple(one.keys), leaf=one.leaf
+            )
+            for one in sorted(holders, key=lambda one: -max(one.keys.values()))
         )
 
     def _pending(self) -> Service | None:

@@ -9,13 +9,15 @@ from contextlib import asynccontextmanager
 from gateway import asgi, chain
 from gateway.archive import Archive
 from gateway.asgi import Receive, Scope, Send
-from gateway.config import PublisherConfig, read_bounded
+from gateway.config import PublisherConfig, parse_server, read_bounded
 from gateway.discovery import Discovery
 from gateway.errors import ConfigurationError, RefusedError
 from gateway.log_reader import LogReader
 from gateway.mirror import MAX_EVIDENCE
 from gateway.outbound import Outbound
+from gateway.places import AddressSource, Places, ServiceSource, Source, StaticSource
 from gateway.publisher import Publisher
+from gateway.resolver import Resolver
 from gateway.telemetry import Telemetry
 from openpcc.protocol import messages
 from openpcc.protocol.errors import ProtocolError
@@ -71,9 +73,7 @@ class PublisherProgram:
             if config.endorsements is None
             else read_bounded(config.endorsements, MAX_EVIDENCE),
             reader=LogReader(url=config.log, outbound=self._outbound, token=token),
-            discovery=Discovery(
-                (node.url for node in config.nodes), self._outbound, time.monotonic
-            ),
+            discovery=Discovery(places(config, time.monotonic), self._outbound, time.monotonic),
             archive=Archive(config.archive),
             telemetry=self.telemetry,
             clock=clock,
@@ -134,6 +134,26 @@ class PublisherProgram:
         if window is None:
             raise RefusedError("not-ready")
         await asgi.respond(send, 200, messages.JSON, _present(window.shard(model, number)))
+
+
+def places(config: PublisherConfig, clock: Callable[[], float]) -> Places:
+    """Put the sources of nodes together; nothing is asked yet."""
+    servers = [parse_server(text) for text in config.dns_servers]
+    resolver = Resolver(servers, within=config.dns_time)
+    sources: list[Source] = []
+    if config.nodes:
+        sources.append(StaticSource(urls=tuple(node.url for node in config.nodes)))
+    for one in config.dns:
+        if one.kind == "address":
+            source = AddressSource(resolver=resolver, name=one.name, port=one.port)
+            sources.append(source)
+        else:
+            sources.append(
+                ServiceSource(
+                    resolver=resolver, name=one.name, scheme=one.scheme, limit=config.max_nodes
+                )
+            )
+    return Places(sources, limit=config.max_nodes, within=config.dns_time, clock=clock)
 
 
 def _present(data: bytes | None) -> bytes:

@@ -15,19 +15,26 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
 ROUTES = (
     "exchange", "keys", "sealed", "challenge", "service", "directory", "bundle", "log",
-    "publication",
+    "publication", "tokens",
 )  # fmt: skip
 """Resources, by name; `other` is everything else."""
 
-OUTCOMES = ("taken", "refused", "busy", "unknown-key", "no-connection", "lost")
+OUTCOMES = (
+    "taken", "refused", "busy", "unknown-key",
+    "no-connection", "lost", "silent", "broken", "strange",
+)  # fmt: skip
 """How an attempt to give a sealed request to a node ended."""
 
 
 class Fields(TypedDict, total=False):
-    """Fields of a log line. `node` is a place in our list of nodes, from 0: never an address."""
+    """Fields of a log line. `node` is a place in our list of nodes, from 0: never an address.
+
+    `source` is that of nodes: the `[[nodes]]` together, if there are any, then each `[[dns]]`.
+    """
 
     role: str
     node: int
+    source: int
     code: str
     sequence: int
     index: int

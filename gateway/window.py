@@ -5,9 +5,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 
-from gateway.directory import Directory, Slots, assign
-from gateway.discovery import Evidence
+from gateway.directory import Directory
+from gateway.evidence import Evidence
 from gateway.publication import Publication
+from gateway.slots import Slots, Tenant, assign
 from openpcc.protocol.messages import WINDOW
 from openpcc.protocol.sealing import model_id
 from transparency_log.service import Directory as CommittedDirectory
@@ -59,7 +60,7 @@ class Listing:
         models = sorted({model for one in evidence for model in one.models})
         placed, directories = {}, {}
         for model in models:
-            leaves = {one.identity: one.leaf.encode() for one in evidence if model in one.models}
+            leaves = {tenant(one): one.leaf.encode() for one in evidence if model in one.models}
             placed[model] = assign(slots.get(model, ()), leaves.keys())
             directories[model] = Directory.build(model_id(model), placed[model], leaves)
         return cls(
@@ -77,42 +78,9 @@ class Listing:
         )
 
 
-def sole_owners(
-    evidence: Sequence[Evidence], known: Mapping[str, Mapping[bytes, int]]
-) -> list[Evidence]:
-    """Leave out nodes that show key ids of another one.
-
-    A listed bundle is public: a node could show a neighbour's as its own, and have the neighbour's
-    requests sent to itself, where they do not open. Whoever was listed with a key first keeps it.
-    """
-    owners = {key: url for url, keys in known.items() for key in keys}
-    sole = []
-    for one in evidence:
-        ids = one.leaf.node_key_ids
-        if all(owners.get(key, one.url) == one.url for key in ids):
-            owners.update(dict.fromkeys(ids, one.url))
-            sole.append(one)
-    return sole
-
-
-def live_keys(
-    known: Mapping[str, Mapping[bytes, int]],
-    evidence: Sequence[Evidence],
-    *,
-    until: int,
-    now: float,
-) -> Mapping[str, Mapping[bytes, int]]:
-    """Give the key ids by node that clients of any window may still use, with the end of each.
-
-    A window's keys are added to those known; those whose last window has run out are dropped.
-    """
-    merged = {url: dict(keys) for url, keys in known.items()}
-    for one in evidence:
-        merged.setdefault(one.url, {}).update(dict.fromkeys(one.leaf.node_key_ids, until))
-    live = {
-        url: {key: end for key, end in keys.items() if end > now} for url, keys in merged.items()
-    }
-    return {url: keys for url, keys in live.items() if keys}
+def tenant(one: Evidence) -> Tenant:
+    """Give what a node's position goes by."""
+    return Tenant(machine=one.leaf.machine, place=one.place.name)
 
 
 def grid(now: float) -> int:

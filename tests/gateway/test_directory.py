@@ -1,41 +1,15 @@
-"""Positions, roots and shards of a node directory."""
+"""Roots and shards of a node directory."""
 
 import hashlib
 import json
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from gateway.directory import Directory, assign
+from gateway.directory import Directory
+from gateway.slots import Tenant
 from openpcc.protocol.messages import EMPTY_LEAF
 from transparency_log.merkle import leaf_hash, tree_root, verify_subtree_consistency
 from transparency_log.strict_json import b64decode
-
-names = st.text("abcdefgh", min_size=1, max_size=2)
-
-
-def test_new_nodes_take_free_places_in_order_then_the_end() -> None:
-    assert assign(("a", None, "b", None), {"a", "b", "c"}) == ("a", "c", "b")
-    assert assign(("a", "b"), {"b", "c", "d"}) == ("c", "b", "d")
-    assert assign((), set()) == ()
-
-
-def test_the_last_free_places_are_dropped() -> None:
-    assert assign(("a", "b", "c"), {"a"}) == ("a",)
-    assert assign(("a", "b", "c"), {"c"}) == (None, None, "c")
-
-
-@given(windows=st.lists(st.sets(names, max_size=12), max_size=8))
-def test_a_node_keeps_its_place_while_it_is_listed(windows: list[set[str]]) -> None:
-    slots: tuple[str | None, ...] = ()
-    for present in windows:
-        before = {node: place for place, node in enumerate(slots) if node is not None}
-        slots = assign(slots, present)
-        after = {node: place for place, node in enumerate(slots) if node is not None}
-        assert set(after) == present
-        assert len(after) == sum(one is not None for one in slots)
-        assert all(after[node] == before[node] for node in present & set(before))
 
 
 def directory(size: int) -> Directory:
@@ -69,5 +43,6 @@ def test_every_shard_is_proved_under_the_root(size: int) -> None:
 
 
 def test_an_empty_place_is_an_empty_leaf() -> None:
-    found = Directory.build(bytes(32), (None, "b"), {"b": b"leaf"})
+    tenant = Tenant(machine=bytes(32), place="b")
+    found = Directory.build(bytes(32), (None, tenant), {tenant: b"leaf"})
     assert found.leaves == (EMPTY_LEAF, b"leaf")

@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.routing import TRY_NEXT, Loads, Outcome, judge, passed_code
+from gateway.routing import TRY_NEXT, Outcome, judge, passed_code
 from tests.fakes.node import breaks_after, loses, refuses, replies
 from tests.gateway.service import (
     OHTTP_HEADERS,
@@ -131,23 +131,10 @@ def test_judges_answers_as_the_sheet_says() -> None:
     assert judge(200, None) is Outcome.TAKEN
     assert judge(503, "busy") is Outcome.BUSY
     assert judge(422, "unknown-key") is Outcome.UNKNOWN_KEY
-    for status, code in ((503, None), (503, "not-ready"), (500, "busy"), (302, None)):
+    for status, code in ((503, "not-ready"), (500, "busy"), (409, "replayed")):
         assert judge(status, code) is Outcome.REFUSED
+    for status, strange in ((503, None), (500, "path"), (302, None)):
+        assert judge(status, strange) is Outcome.STRANGE
     assert passed_code(Outcome.REFUSED, "replayed") == "replayed"
     assert passed_code(Outcome.REFUSED, "path") == "upstream"
     assert passed_code(Outcome.LOST, None) == "upstream"
-
-
-def test_orders_candidates_by_load_with_busy_ones_later_and_failing_ones_last() -> None:
-    now = [0.0]
-    loads = Loads(lambda: now[0])
-    loads.begin("a")
-    assert loads.order(["a", "b", "c"]) == ["b", "c", "a"]
-    loads.report("b", Outcome.LOST)
-    loads.report("c", Outcome.BUSY)
-    assert loads.order(["a", "b", "c"]) == ["a", "c", "b"]
-    now[0] = 2.0
-    assert loads.order(["a", "b", "c"]) == ["c", "a", "b"]
-    now[0] = 10.0
-    loads.end("a")
-    assert loads.order(["a", "b", "c"]) == ["a", "b", "c"]

@@ -13,11 +13,14 @@ from gateway import chain
 from gateway.archive import RETENTION, Archive
 from gateway.config import NodeAddress, PublisherConfig
 from gateway.directory import Directory
-from gateway.discovery import FRESH, Discovery, read_evidence
+from gateway.discovery import FRESH, Discovery
 from gateway.errors import ChainError, ConfigurationError, UpstreamError
+from gateway.evidence import read_evidence
 from gateway.log_reader import LogReader
 from gateway.outbound import Outbound
+from gateway.places import Place
 from gateway.publisher import Publisher
+from gateway.publisher_app import places
 from gateway.telemetry import LineFormatter, Telemetry
 from gateway.window import Window
 from openpcc.protocol.hpke import KEM_X25519
@@ -30,6 +33,7 @@ from transparency_log.entry import Service, verify_service
 from transparency_log.strict_json import b64decode
 
 SERVICE = "demo.example"
+PLACE = Place(name="http://x", url="http://x")
 KEYS = b"the public ohttp file"
 
 
@@ -66,15 +70,16 @@ class World:
             ohttp_keys=KEYS,
             endorsements=None,
             reader=LogReader(url=config.log, outbound=self.outbound),
-            discovery=Discovery(
-                (node.url for node in config.nodes), self.outbound, lambda: self.monotonic
-            ),
+            discovery=Discovery(places(config, self.ticks), self.outbound, self.ticks),
             archive=Archive(config.archive),
             telemetry=Telemetry("publisher"),
             clock=lambda: self.now,
             monotonic=lambda: self.monotonic,
             status_signers=memory.signers(memory.status),
         )
+
+    def ticks(self) -> float:
+        return self.monotonic
 
     def rounds(self, number: int = 1) -> None:
         async def run() -> None:
@@ -145,7 +150,7 @@ def test_what_is_served_is_what_the_entry_commits_to(tmp_path: Path) -> None:
             bundle = found.publisher.archive.get(leaf.leaf_hash())
             assert bundle is not None
             machine = leaf.machine.hex()
-            assert read_evidence("http://x", bundle, machine).leaf == leaf
+            assert read_evidence(PLACE, bundle, machine).leaf == leaf
 
 
 def test_waits_for_missing_nodes_then_lists_the_others(tmp_path: Path) -> None:
@@ -333,9 +338,11 @@ def test_a_node_that_shows_anothers_evidence_is_left_out(tmp_path: Path) -> None
                 found.start()
             found.pass_time(600)
             found.rounds()
-            (node,) = found.window.publication.nodes
+            node, *others = found.window.publication.nodes
             assert node.url == urls[0]
             assert first.key.id in node.keys
+            assert not any(first.key.id in one.keys for one in others)
+            assert [one for one in machines(found.leaves()) if one] == [machine_digest(b"a")]
 
 
 def test_a_node_with_too_many_models_is_left_out(tmp_path: Path) -> None:
@@ -404,13 +411,13 @@ def test_a_log_that_shrinks_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("bundle", [b"", b"{}", b"[]", b"\xff" * 9])
 def test_malformed_evidence_lists_nothing(bundle: bytes) -> None:
     with pytest.raises(UpstreamError):
-        read_evidence("http://x", bundle, "00" * 32)
+        read_evidence(PLACE, bundle, "00" * 32)
 
 
 @pytest.mark.parametrize("machine", ["", "00", "AB" * 32, "g" * 64])
 def test_a_machine_header_that_is_no_digest_lists_nothing(machine: str) -> None:
     with pytest.raises(UpstreamError):
-        read_evidence("http://x", NodeScript(b"a").bundle(), machine)
+        read_evidence(PLACE, NodeScript(b"a").bundle(), machine)
 
 
 def test_state_is_never_made_silently(tmp_path: Path) -> None:
