@@ -97,7 +97,7 @@ class PublicKey:
     e: int
 
     def __post_init__(self) -> None:
-        if not MIN_BITS <= self.n.bit_length() <= MAX_BITS or self.n % 2 == 0:
+        if not 2 ** (MIN_BITS - 1) < self.n < 2**MAX_BITS or self.n % 2 == 0:
             raise MalformedError(f"RSA modulus: expected odd, {MIN_BITS} to {MAX_BITS} bits")
         if not 3 <= self.e <= MAX_EXPONENT or self.e % 2 == 0:
             raise MalformedError(f"RSA exponent: expected odd, 3 to {MAX_EXPONENT}")

@@ -51,7 +51,7 @@ class IssuerKey:
     e: int
 
     def __post_init__(self) -> None:
-        if self.n.bit_length() != KEY_BITS:
+        if self.n.bit_length() != KEY_BITS:  # its sign is PublicKey's to see
             raise MalformedError(f"issuer key: expected {KEY_BITS} bits")
         if self.e < MIN_EXPONENT:
             raise MalformedError(f"issuer key: expected an exponent from {MIN_EXPONENT}")
