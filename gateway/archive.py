@@ -5,12 +5,16 @@ never changed; the time that counts is when a bundle was last listed.
 """
 
 import os
+import re
 from pathlib import Path
 
 from gateway.config import read_bounded
 from gateway.errors import ChainError, ConfigurationError
 from gateway.mirror import MAX_EVIDENCE
 from transparency_log.server.durable import write_file
+
+_BUNDLE = re.compile(r"\.?[0-9a-f]{64}(\.new)?", re.ASCII)
+"""A bundle's name, or that of one which a crash left half written. Others' files are not ours."""
 
 RETENTION = 90 * 86400
 """Seconds a bundle is kept after it was last listed."""
@@ -50,7 +54,8 @@ class Archive:
 
     def expire(self, *, now: int) -> int:
         """Remove what was last listed longer ago than the retention; give their number."""
-        old = [one for one in self._folder.iterdir() if one.stat().st_mtime < now - RETENTION]
+        bundles = (one for one in self._folder.iterdir() if _BUNDLE.fullmatch(one.name))
+        old = [one for one in bundles if one.stat().st_mtime < now - RETENTION]
         for path in old:
             path.unlink()
         return len(old)

@@ -10,11 +10,13 @@ the chain by accident (two entries with one sequence number are proof of equivoc
 4. advance  the head to it, once the log has answered
 
 Nothing else is ever signed while an entry is pending. A state that is older than the log (from a
-backup) is noticed by reading the log: `check_seen`.
+backup) is noticed by reading the log: `check_seen`. One process at a time has the file: `held`.
 """
 
+import fcntl
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -134,6 +136,30 @@ def create(path: Path, *, service: str) -> None:
         ConfigurationError: there is a state file already, or no folder for it.
     """
     write_new(path, _encode(ChainState(service=service)), mode=0o600)
+
+
+@contextmanager
+def held(path: Path) -> Iterator[None]:
+    """Keep other publishers off a state file: two that sign from one state fork the chain.
+
+    Raises:
+        ConfigurationError: another process has it.
+    """
+    number = os.open(
+        path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600
+    )
+    try:
+        _lock(number, path)
+        yield
+    finally:
+        os.close(number)
+
+
+def _lock(number: int, path: Path) -> None:
+    try:
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise ConfigurationError(f"{path}: in use; stop the other publisher first") from error
 
 
 def load(path: Path, *, service: str) -> ChainState:

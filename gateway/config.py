@@ -49,7 +49,10 @@ class ServerConfig:
     tls_key: Path | None = None
     # PEM file of a further root for outgoing TLS; left out: the system's roots alone.
     ca: Path | None = None
-    # Seconds that open streams may go on after SIGTERM.
+    # Seconds after SIGTERM that requests are still taken, while /readyz says no: at least the
+    # interval at which a load balancer looks at it. Left out: they are not.
+    notice: float = 0.0
+    # Seconds that open streams may go on after that.
     drain: float = 5.0
     # Seconds to reach the next hop.
     connect_timeout: float = 3.0
@@ -68,6 +71,8 @@ class ServerConfig:
             raise ConfigurationError("tls_certificate, tls_key: set both or neither")
         for name in ("drain", "connect_timeout", "reply_timeout"):
             check_positive(name, getattr(self, name))
+        if self.notice < 0:
+            raise ConfigurationError("notice: expected a number of seconds, or 0")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,10 @@ from openpcc.protocol.messages import DirectoryLeaf
 from openpcc.protocol.sealing import NodeKey
 
 MAX_MODELS = 8
-"""Models of one node: a service entry has room for a few hundred in all."""
+"""Models of one node: a service entry has room for 64."""
+
+MAX_NAME = 256
+"""Bytes of a model's name: 64 of them fit into an entry of the log."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +64,11 @@ def read_evidence(place: Place, bundle: bytes, machine: str) -> Evidence:
     except (MalformedEvidenceError, StrictJSONError, ProtocolError) as error:
         raise UpstreamError(f"the node sent no evidence: {error}") from error
     models = tuple(dict.fromkeys(names))
-    if len(models) > MAX_MODELS:
-        raise UpstreamError("the node lists more models than one node may")
+    if not 1 <= len(models) <= MAX_MODELS or not all(map(_is_name, models)):
+        raise UpstreamError("the node lists no models, too many, or one that has no plain name")
     return Evidence(place=place, bundle=bundle, leaf=leaf, models=models, not_after=keys.not_after)
+
+
+def _is_name(text: str) -> bool:
+    """Say whether a name fits into the entry: it is written there once, by us, for everybody."""
+    return text.isprintable() and 1 <= len(text.encode()) <= MAX_NAME

@@ -86,6 +86,10 @@ class Publisher:
         self._submitting: Listing | None = None
         self.window: Window | None = None
 
+    def resume(self, state: ChainState) -> None:
+        """Begin with the state as it is now, before anything is signed."""
+        self._state = state
+
     def ready(self) -> bool:
         """Say whether a window is published that has not run out."""
         window = self.window

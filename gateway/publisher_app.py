@@ -53,6 +53,7 @@ class PublisherProgram:
             keep_alive=NODE_KEEP_ALIVE,
             ca=config.ca,
         )
+        self._service, self._state = config.service, config.state
         self._publisher = self._build(config, clock)
 
     def _build(self, config: PublisherConfig, clock: Callable[[], float]) -> Publisher:
@@ -87,9 +88,15 @@ class PublisherProgram:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Keep the pool, and publish."""
-        async with self._outbound, self._publisher.publishing():
-            yield
+        """Keep the pool, and publish.
+
+        Raises:
+            ConfigurationError: another publisher has the state, or it cannot be used.
+        """
+        with chain.held(self._state):
+            self._publisher.resume(chain.load(self._state, service=self._service))
+            async with self._outbound, self._publisher.publishing():
+                yield
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

@@ -2,7 +2,11 @@
 
 Two addresses: the service, and the control address with /healthz, /readyz and /metrics. Binding
 comes first, so a port in use stops the start before anything else happens. uvicorn's access log is
-off.
+off. The end has an order, so that nobody is sent to a program that is about to close:
+
+1. SIGTERM   /readyz says no; requests are still taken for `notice` seconds
+2. close     no new connections; open streams go on for at most `drain` seconds
+3. leave     the control address closes last; a second SIGTERM skips what is left of 1
 """
 
 import asyncio
@@ -12,7 +16,7 @@ import socket
 import ssl
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from typing import Protocol
 
 import uvicorn
@@ -72,12 +76,13 @@ def run(program: Program, config: ServerConfig) -> None:
 async def serve(program: Program, config: ServerConfig) -> None:
     """Bind both addresses, announce them, and serve."""
     public = _server(program, config, secure=True)
-    control = _server(Control(program), config, secure=False)
+    health = Control(program)
+    control = _server(health, config, secure=False)
     sockets = _bind(config.listen, "listen"), _bind(config.control, "control")
-    stop = asyncio.Event()
+    stop = Stop()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, stop)
     async with program.running():
         tasks = [
             asyncio.create_task(server.serve([one]))
@@ -85,10 +90,32 @@ async def serve(program: Program, config: ServerConfig) -> None:
         ]
         _announce(sockets, secure=config.tls_certificate is not None)
         log("started", role=program.telemetry.role)
-        await stop.wait()
-        public.should_exit = control.should_exit = True
-        await asyncio.gather(*tasks)
+        await stop.asked.wait()
+        health.leaving = True  # 1
+        await stop.notice(config.notice)
+        public.should_exit = True  # 2
+        await tasks[0]
+        control.should_exit = True  # 3
+        await tasks[1]
     log("stopped", role=program.telemetry.role)
+
+
+class Stop:
+    """What signals ask for: the first one to stop, the next to be quick about it."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+        self._pressed = asyncio.Event()
+
+    def __call__(self) -> None:
+        """Take a signal."""
+        (self._pressed if self.asked.is_set() else self.asked).set()
+
+    async def notice(self, seconds: float) -> None:
+        """Wait, unless a second signal comes."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._pressed.wait()
 
 
 def _server(app: object, config: ServerConfig, *, secure: bool) -> _Server:
@@ -153,6 +180,7 @@ class Control:
 
     def __init__(self, program: Program) -> None:
         self._program = program
+        self.leaving = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -161,7 +189,7 @@ class Control:
         match scope["path"]:
             case "/healthz":
                 await respond(send, 200, messages.TEXT, b"ok\n")
-            case "/readyz" if self._program.ready():
+            case "/readyz" if self._program.ready() and not self.leaving:
                 await respond(send, 200, messages.TEXT, b"ready\n")
             case "/readyz":
                 await refuse(send, RefusedError("not-ready"))

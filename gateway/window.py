@@ -1,5 +1,6 @@
 """One window of a service: its nodes in their places, and what is served for it. Pure."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -11,6 +12,7 @@ from gateway.publication import Publication
 from gateway.slots import Slots, Tenant, assign
 from openpcc.protocol.messages import WINDOW
 from openpcc.protocol.sealing import model_id
+from transparency_log.release import MAX_MODELS
 from transparency_log.service import Directory as CommittedDirectory
 from transparency_log.service import ServedModel
 
@@ -57,7 +59,7 @@ class Listing:
         cls, evidence: Sequence[Evidence], slots: Mapping[str, Slots], *, not_before: int
     ) -> "Listing":
         """Place nodes, those of the last window where they were."""
-        models = sorted({model for one in evidence for model in one.models})
+        models = _offered(evidence, slots)
         placed, directories = {}, {}
         for model in models:
             leaves = {tenant(one): one.leaf.encode() for one in evidence if model in one.models}
@@ -67,7 +69,7 @@ class Listing:
             not_before=not_before,
             slots=placed,
             directories=directories,
-            evidence=tuple(evidence),
+            evidence=tuple(one for one in evidence if not set(models).isdisjoint(one.models)),
         )
 
     def served_models(self) -> tuple[ServedModel, ...]:
@@ -76,6 +78,17 @@ class Listing:
             ServedModel(name=name, directory=CommittedDirectory(root=one.root, size=one.size))
             for name, one in self.directories.items()
         )
+
+
+def _offered(evidence: Sequence[Evidence], slots: Mapping[str, Slots]) -> list[str]:
+    """Name the models of a window, as many as an entry may have.
+
+    Those of the last window come first, then those of the most nodes: names are a node's word, and
+    one that makes many up must not push out what others serve, nor stop the service.
+    """
+    nodes = Counter(model for one in evidence for model in one.models)
+    by_claim = sorted(nodes, key=lambda name: (name not in slots, -nodes[name], name))
+    return sorted(by_claim[:MAX_MODELS])
 
 
 def tenant(one: Evidence) -> Tenant:
