@@ -344,11 +344,13 @@ def draw(nodes: Sequence[TrustedNode], count: int) -> tuple[TrustedNode, ...]:
     Of nodes on one machine one is drawn first, so that no machine gains by running many. Where the
     platform names no machine, nodes with one key are one.
     """
-    random = secrets.SystemRandom()
-    machines: dict[bytes, list[TrustedNode]] = {}
+    by_machine: dict[bytes, list[TrustedNode]] = {}
     for node in nodes:
-        machines.setdefault(node.machine or node.key_id, []).append(node)
-    one_each = [random.choice(group) for group in machines.values()]
-    order = random.sample(one_each, len(one_each))
-    # One message has one suite: the first drawn decides, the others must offer it too.
-    return tuple([node for node in order if node.kem_id == order[0].kem_id][:count])
+        by_machine.setdefault(node.machine or node.key_id, []).append(node)
+    machines, drawn = list(by_machine.values()), list[TrustedNode]()
+    while machines and len(drawn) < count:
+        node = secrets.choice(machines.pop(secrets.randbelow(len(machines))))
+        # One message has one suite: the first drawn decides, the others must offer it too.
+        if not drawn or node.kem_id == drawn[0].kem_id:
+            drawn.append(node)
+    return tuple(drawn)
