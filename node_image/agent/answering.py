@@ -1,7 +1,8 @@
 """Runs one opened request on the engine and sends what comes, sealed, until its end.
 
 From here on every error is a sealed reply: a refusal of step 5, an engine that does not answer. An
-engine that breaks off in mid-reply leaves the reply without its final record.
+engine that breaks off in mid-reply leaves the reply without its final record; so does one that
+finds no end.
 """
 
 import asyncio
@@ -15,10 +16,16 @@ from node_image.agent.receipts import Exchange
 from node_image.agent.reply import EVENT_STREAM, BrokenOffError, Reply, engine_failed
 from node_image.agent.unsealing import Opened
 from node_image.agent.usage import DocumentUsage, StreamUsage, TokenCounts, UsageReader
+from openpcc.protocol.errors import MisuseError
 
 THREAD_FROM = 2**20
 """Bytes of content from which parsing goes to a thread, so that other streams do not wait for
 it."""
+
+LONGEST_REPLY = 4 * 3600.0
+"""Seconds a reply may take, whatever it does: 2^18 tokens at 20 a second fit in. Dummies would keep
+a paced reply alive for ever, and a reader who takes little holds a place. It also keeps `paced`
+far from the 2^24 records that one key may seal: 288,000 ticks."""
 
 NOTHING = TokenCounts(prompt=0, completion=0)
 
@@ -27,18 +34,22 @@ async def answer(opened: Opened, *, engine: Engine, wire: Wire, clock: Clock) ->
     """Answer one request.
 
     Raises:
-        BrokenOffError: the engine failed in mid-reply; the wire is to be left without an end.
+        BrokenOffError: the engine failed in mid-reply, or the reply had no end; the wire is to be
+            left without one.
     """
     outlet: Outlet = (PacedOutlet if opened.preferences.paced else LatencyOutlet)(
         opened.sealer, wire
     )
     reply = Reply(outlet, salt=opened.sealer.receipt_salt)
     try:
-        match opened.verdict:
-            case InnerRefusal() as refusal:
-                await reply.refuse(refusal)
-            case Admitted() as admitted:
-                await _run(admitted, opened, reply, engine=engine, clock=clock)
+        async with asyncio.timeout(LONGEST_REPLY):
+            match opened.verdict:
+                case InnerRefusal() as refusal:
+                    await reply.refuse(refusal)
+                case Admitted() as admitted:
+                    await _run(admitted, opened, reply, engine=engine, clock=clock)
+    except (TimeoutError, MisuseError) as error:  # MisuseError: the key has sealed all it may
+        raise BrokenOffError("the reply did not come to its end") from error
     finally:
         outlet.close()
 

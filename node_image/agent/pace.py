@@ -92,7 +92,10 @@ class PacedOutlet:
         self._ticker.add_done_callback(lambda _: self._ticked.set())
 
     async def send(self, data: bytes) -> None:
-        """Queue bytes; while too many wait, so does the engine."""
+        """Queue bytes; while too many wait, so does the engine.
+
+        Raises what ended the ticks, so that nobody fills a queue that nobody empties.
+        """
         self._queue.push(data)
         await self._wait_until_at_most(MAX_BUFFER)
 
@@ -115,6 +118,8 @@ class PacedOutlet:
         while len(self._queue) > waiting and not self._ticker.done():
             self._ticked.clear()
             await self._ticked.wait()
+        if self._ticker.done():
+            self._ticker.result()
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()

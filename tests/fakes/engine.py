@@ -69,6 +69,9 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
         case "flood":
             await flood(writer)
             return False
+        case "endless-flood":
+            await endless_flood(writer)
+            return False
         case "no-usage":
             send(writer, b'{"choices":[]}')
         case _:
@@ -129,6 +132,18 @@ async def flood(writer: asyncio.StreamWriter) -> None:
         note("flooded", str(count + 1))
     part(writer, b"data: [DONE]\n\n")
     writer.write(b"0\r\n\r\n")
+
+
+async def endless_flood(writer: asyncio.StreamWriter) -> None:
+    """Send events as fast as they are taken, for ever; note how many bytes were."""
+    start(writer)
+    event = b"data: " + b"x" * 8192 + b"\n\n"
+    sent = 0
+    while True:
+        part(writer, event)
+        await writer.drain()
+        sent += len(event)
+        note("flooded", str(sent))
 
 
 async def main() -> None:

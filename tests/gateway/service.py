@@ -148,9 +148,16 @@ def eventually(claim, within: float = 10.0) -> None:
 class RawPost:
     """A POST on a bare socket, to see what a client library would hide."""
 
-    def __init__(self, url: str, body: bytes, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, url: str, body: bytes, headers: dict[str, str] | None = None, *, receive: int = 0
+    ) -> None:
+        """Send a request; `receive` bounds what the kernel takes before it is read."""
         host, port = url.removeprefix("http://").split(":")
-        self.socket = socket.create_connection((host, int(port)), timeout=10)
+        self.socket = socket.socket()
+        if receive:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
+        self.socket.settimeout(10)
+        self.socket.connect((host, int(port)))
         fields = {"host": host, **OHTTP_HEADERS, **(headers or {})}
         lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
         head = f"POST / HTTP/1.1\r\n{lines}content-length: {len(body)}\r\n\r\n"

@@ -1,7 +1,9 @@
 """Through relay and gateway: what a client holds back cannot keep a node at work."""
 
+import asyncio
 import socket
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -9,11 +11,15 @@ import pytest
 
 from gateway.config import RelayConfig
 from gateway.relay import Relay
-from openpcc.protocol import messages
+from openpcc.protocol import chunks, messages
+from openpcc.protocol.errors import TruncatedError
 from tests.fakes.node import FarEnd, replies
 from tests.fakes.serving import Served
-from tests.gateway.service import RawPost, code_of, sealed_post, service
+from tests.gateway.service import OHTTP_HEADERS, RawPost, code_of, sealed_post, service
 from transparency_log.server.bounded_http import BoundedHttpProtocol
+
+HELD = 64 << 20
+"""Bytes: socket buffers of the kernel's (six, of up to 6 MiB each) and little beside them."""
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +44,61 @@ def test_a_client_that_never_reads_stops_the_node(tmp_path: Path) -> None:
         body, _ = found.encapsulate(sealed_post(found.seal(0).body), 1)
         with RawPost(found.relay, body):
             assert stopped.wait(60)
+
+
+@pytest.mark.parametrize("drip", [0, 512])
+def test_a_client_that_reads_too_little_makes_nobody_hold_much_and_is_cut(
+    tmp_path: Path, drip: int
+) -> None:
+    """Of a flood, relay and gateway accept what buffers hold; then they wait, and then they cut."""
+    stopped, piece = threading.Event(), bytes(1 << 16)
+    sent = 0
+
+    async def script(exchange) -> None:
+        nonlocal sent
+        await exchange.start()
+        try:
+            while True:
+                await exchange.chunk(piece)
+                sent += len(piece)
+        finally:
+            stopped.set()
+
+    with service(tmp_path, script) as found:
+        body, _ = found.encapsulate(sealed_post(found.seal(0).body), 1)
+        with RawPost(found.relay, body, receive=4096) as client:
+            while not stopped.wait(0.1):
+                client.socket.recv(drip)
+    assert sent < HELD
+
+
+def test_a_reply_without_end_is_cut_at_the_last_chunk_a_key_may_seal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bound is 2^24 chunks; here it is 40, and the client sees a reply without its end."""
+    stopped = threading.Event()
+
+    async def script(exchange) -> None:
+        await exchange.start()
+        try:
+            while True:
+                await exchange.chunk(bytes(2066))
+                await asyncio.sleep(0.001)
+        finally:
+            stopped.set()
+
+    with service(tmp_path, script) as found:
+        body, opener = found.encapsulate(sealed_post(found.seal(0).body), 1)
+        monkeypatch.setattr(chunks, "MAX_CHUNKS", 40)
+        with (
+            httpx.stream("POST", found.relay, content=body, headers=OHTTP_HEADERS) as answer,
+            suppress(httpx.RemoteProtocolError),  # how the library says: it broke off
+        ):
+            for data in answer.iter_raw():
+                opener.feed(data)
+        assert stopped.wait(20)
+        with pytest.raises(TruncatedError):
+            opener.finish()
 
 
 def ended(peer: socket.socket) -> bool:

@@ -12,9 +12,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from attestation.binding import evidence_binding
 from attestation.evidence import KeysSection
 from attestation.model import model_digest
-from node_image.agent import engine_process
-from openpcc.protocol import bhttp, messages
+from node_image.agent import answering, engine_process
+from openpcc.protocol import bhttp, chunks, messages
+from openpcc.protocol.errors import TruncatedError
+from openpcc.protocol.sealing.records import PACED_DATA
 from tests.node_image.agent.stage import MODEL_FOLDER, Caller, opened, request
+
+HELD = 2 * 2**20
+"""Bytes: the pacer's 256 KiB, the HTTP client's 128 KiB, two socket buffers of the kernel's."""
 
 OFF = (("openpcc-receipt", "no"),)
 PACED = (("openpcc-pace", "paced"),)
@@ -206,16 +211,68 @@ def test_a_caller_who_leaves_stops_the_engine_within_a_second(
     on_stage(body)
 
 
-def test_a_paced_reply_slows_a_fast_engine_down(on_stage, fake_engine):
+def test_a_paced_reply_makes_a_fast_engine_wait_and_nothing_grows(on_stage, fake_engine):
+    """The engine would write gigabytes; what it gets rid of is what ticks carry, and buffers."""
+    flooded = fake_engine._folder / "flooded"
+
     async def body(stage):
-        sealed = await stage.seal(request(user="flood", stream=True, fields=PACED))
+        flooded.unlink(missing_ok=True)
+        sealed = await stage.seal(request(user="endless-flood", stream=True, fields=PACED))
         caller = Caller(stage.node)
         call = asyncio.create_task(
             caller.call("POST", "/sealed", sealed.body, messages.SEALED_REQUEST)
         )
-        await asyncio.sleep(0.5)
-        assert int((fake_engine._folder / "flooded").read_text()) < 900
+
+        def held() -> int:
+            """Bytes that left the engine and are not on the wire: in the agent, in the kernel."""
+            written = int(flooded.read_text() or 0) if flooded.exists() else 0
+            return written - len(caller.answer.parts) * PACED_DATA
+
+        filled = 0
+        while not filled or filled < held() < HELD:  # until the buffers are full
+            filled = held()
+            await asyncio.sleep(0.2)
+        assert held() < HELD
+        ticks = len(caller.answer.parts)
+        while len(caller.answer.parts) < ticks + 10:
+            await asyncio.sleep(0.05)
+            assert held() < HELD
         caller.left.set()
         await call
+
+    on_stage(body)
+
+
+@pytest.mark.parametrize("behaviour", ["slow", "silent", "endless-flood"])
+@pytest.mark.parametrize("fields", [(), PACED])
+def test_a_reply_that_does_not_end_is_cut_and_the_engine_stopped(
+    on_stage, fake_engine, monkeypatch, behaviour, fields
+):
+    monkeypatch.setattr(answering, "LONGEST_REPLY", 0.4)
+
+    async def body(stage):
+        sealed = await stage.seal(request(user=behaviour, stream=True, fields=fields))
+        answer = await stage.post(sealed.body)
+        assert not answer.ended
+        assert stage.node._in_flight == 0
+        assert 'outcome="broken"} 1.0' in stage.telemetry.metrics().decode()
+        opener = sealed.open_reply()
+        opener.feed(answer.body)
+        with pytest.raises(TruncatedError):
+            opener.finish()
+        assert (await stage.ask(request())).status == 200
+
+    on_stage(body)
+
+
+@pytest.mark.parametrize("fields", [(), PACED])
+def test_a_reply_that_uses_up_its_key_is_cut(on_stage, monkeypatch, fields):
+    async def body(stage):
+        sealed = await stage.seal(request(user="slow", stream=True, fields=fields))
+        monkeypatch.setattr(chunks, "MAX_CHUNKS", 6)
+        answer = await stage.post(sealed.body)
+        monkeypatch.undo()
+        assert (answer.status, answer.ended, len(answer.parts)) == (200, False, 6)
+        assert 'outcome="broken"} 1.0' in stage.telemetry.metrics().decode()
 
     on_stage(body)

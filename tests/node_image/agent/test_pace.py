@@ -6,6 +6,7 @@ import pytest
 
 from node_image.agent.pace import MAX_BUFFER, LatencyOutlet, PacedOutlet
 from openpcc.protocol.sealing import NodePrivateKey, Prefix, seal_request
+from openpcc.protocol.sealing.pacing import TICK_SECONDS
 
 TAG = 16
 
@@ -140,8 +141,60 @@ def test_a_broken_wire_does_not_leave_the_sender_waiting(exchange):
 
     async def run():
         outlet = PacedOutlet(sealer, Broken())
-        await outlet.send(b"x" * (MAX_BUFFER + 1))
+        with pytest.raises(ConnectionResetError):
+            await outlet.send(b"x" * (MAX_BUFFER + 1))
         with pytest.raises(ConnectionResetError):
             await outlet.end(b"")
 
     asyncio.run(run())
+
+
+def test_a_wire_that_takes_nothing_leaves_no_more_waiting_than_the_bound(exchange):
+    sealer, _ = exchange
+
+    class Stuck:
+        async def write(self, data: bytes, *, last: bool = False) -> None:
+            await asyncio.Event().wait()
+
+    async def run():
+        outlet = PacedOutlet(sealer, Stuck())
+        given, piece = 0, b"x" * 4096
+
+        async def give() -> None:
+            nonlocal given
+            while True:
+                await outlet.send(piece)
+                given += len(piece)
+
+        giving = asyncio.create_task(give())
+        await asyncio.sleep(0.05)
+        assert given <= len(outlet._queue) + 2048 <= MAX_BUFFER + len(piece) + 2048
+        giving.cancel()
+        outlet.close()
+
+    asyncio.run(run())
+
+
+def test_a_late_tick_is_not_made_up_for(exchange):
+    """A wire that was stuck for a second gets no burst afterwards: a burst would tell of it."""
+    sealer, _ = exchange
+    slept: list[float] = []
+
+    class SlowOnce:
+        written = 0
+
+        async def write(self, data: bytes, *, last: bool = False) -> None:
+            self.written += 1
+            await asyncio.sleep(3 * TICK_SECONDS if self.written == 2 else 0)
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        await asyncio.sleep(0)
+
+    async def run():
+        outlet = PacedOutlet(sealer, SlowOnce(), sleep=sleep)
+        await outlet.end(b"")
+
+    asyncio.run(run())
+    assert slept[1] <= 0  # the one that was due meanwhile goes at once, the others never
+    assert slept[2] > TICK_SECONDS / 2  # and from there on in step again

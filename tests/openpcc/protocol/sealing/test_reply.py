@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from openpcc.protocol import chunks
 from openpcc.protocol.errors import (
     MalformedError,
     MisuseError,
@@ -92,6 +93,26 @@ def test_paced_records_have_one_size_whatever_they_carry():
     opened = drain(opener, sealer.head() + b"".join(wires) + final)
     assert opened == [b"x", b"x" * 2046]
     assert opener.complete
+
+
+def test_dummies_without_end_are_an_error_at_the_last_record_a_key_may_seal(monkeypatch):
+    """The bound is 2^24: at 20 a second, after ten days. Here it is 8."""
+    sealer = unwrap(SEALED.body).seal_reply()
+    body = sealer.head() + b"".join(sealer.paced_record(b"") for _ in range(9))
+    monkeypatch.setattr(chunks, "MAX_CHUNKS", 8)
+    opener = SEALED.open_reply()
+    with pytest.raises(MalformedError, match="more of them than a message may have"):
+        opener.feed(body)
+    assert not opener.complete
+
+
+def test_a_key_seals_no_record_over_the_bound(monkeypatch):
+    sealer = unwrap(SEALED.body).seal_reply()
+    monkeypatch.setattr(chunks, "MAX_CHUNKS", 8)
+    for _ in range(8):
+        sealer.paced_record(b"")
+    with pytest.raises(MisuseError, match="last chunk"):
+        sealer.paced_record(b"")
 
 
 def test_a_paced_record_holds_no_more_than_2046_bytes():
