@@ -9,25 +9,19 @@ for ever. `Carrier.limited` bounds what a series of fetches takes in all: when t
 sockets are shut down, which ends a wait at once, wherever in connecting or reading it is.
 """
 
-import socket
-import ssl
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import (
     AsyncExitStack,
     ExitStack,
     asynccontextmanager,
     contextmanager,
-    suppress,
 )
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
-from typing import Any
-from weakref import WeakSet
 
 import httpx
 
-from openpcc.errors import ConfigurationError, GatewayError, TransportError
+from openpcc.connections import Sockets, no_cookies, reason, tls
+from openpcc.errors import GatewayError, TransportError
 from openpcc.protocol import messages
 from openpcc.relays import Relays
 
@@ -43,17 +37,6 @@ TIMEOUT = httpx.Timeout(connect=10.0, read=600.0, write=60.0, pool=60.0)
 
 LIMITS = httpx.Limits(max_connections=256, max_keepalive_connections=64)
 ADDRESS = "check 'relay' in the configuration"
-REASONS: tuple[tuple[type[BaseException], str, str], ...] = (
-    (ConnectionRefusedError, "connection refused", f"{ADDRESS}, or start it"),
-    (socket.gaierror, "its name is not known", f"{ADDRESS} and this machine's network"),
-    (ssl.SSLCertVerificationError, "its certificate is not trusted", f"{ADDRESS} and 'ca'"),
-    (ssl.SSLError, "it does not speak TLS 1.3", ADDRESS),
-    (httpx.ConnectTimeout, "no connection in time", f"{ADDRESS} and this machine's network"),
-    (httpx.ConnectError, "not reachable", f"{ADDRESS} and this machine's network"),
-    (httpx.TimeoutException, "it said nothing for too long", "try again"),
-)
-"""What a failure means in words, and what to look at: the first that is among its causes."""
-
 UNREACHED = (httpx.ConnectError, httpx.ConnectTimeout)
 """No connection, or no TLS on it: nothing was sent, and another relay may be tried."""
 
@@ -67,14 +50,14 @@ class Carrier:
     def __init__(self, relay: str | Relays, ca: Path | None) -> None:
         self._relays = _choice(relay)
         self._client = httpx.Client(
-            verify=_tls(ca),
+            verify=tls(ca),
             timeout=TIMEOUT,
             limits=LIMITS,
             headers=FIELDS,
-            cookies=_no_cookies(),
+            cookies=no_cookies(),
             trust_env=False,
         )
-        self._sockets = _Sockets()
+        self._sockets = Sockets()
 
     @contextmanager
     def limited(self, seconds: float) -> Iterator[None]:
@@ -82,15 +65,8 @@ class Carrier:
 
         For one thread at a time: it cuts every connection of this carrier.
         """
-        timer = threading.Timer(seconds, self._sockets.cut)
-        timer.daemon = True
-        timer.start()
-        try:
+        with self._sockets.limited(seconds):
             yield
-        finally:
-            timer.cancel()
-            timer.join()
-            self._sockets.forgive()
 
     def keys(self) -> bytes:
         """Fetch the gateway's key configs, unverified.
@@ -161,75 +137,17 @@ class Carrier:
         self._client.close()
 
 
-class _Sockets:
-    """The open sockets of a carrier, so that another thread can end a wait on them."""
-
-    def __init__(self) -> None:
-        self._open: WeakSet[socket.socket] = WeakSet()
-        self._lock = threading.Lock()
-        self._late = False
-        self._ended = False
-        self.watched = {"trace": self._trace}
-        """The request extension (httpcore, "trace") that tells of new connections."""
-
-    def refuse_late(self) -> None:
-        """Begin nothing once the time is over.
-
-        Raises:
-            TransportError: it is.
-        """
-        if self._late or self._ended:
-            why = "the connections are closed" if self._ended else "the service took too long"
-            raise TransportError(why)
-
-    def cut(self) -> None:
-        """Shut every connection down; who reads from it reads its end."""
-        with self._lock:
-            self._late = True
-            for one in self._open:
-                _shut_down(one)
-
-    def forgive(self) -> None:
-        """Let fetches begin again."""
-        self._late = False
-
-    def end(self) -> None:
-        """Cut, and let nothing begin any more."""
-        self._ended = True
-        self.cut()
-
-    def _trace(self, event: str, info: Mapping[str, Any]) -> None:
-        if event not in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
-            return
-        found: socket.socket = info["return_value"].get_extra_info("socket")
-        with self._lock:
-            self._open.add(found)
-            if self._late or self._ended:
-                _shut_down(found)
-
-
-def _shut_down(one: socket.socket) -> None:
-    with suppress(OSError):  # it is closed already, or lives on as a TLS socket
-        # The plain socket's: that of a TLS socket would let a reader go on without TLS.
-        socket.socket.shutdown(one, socket.SHUT_RDWR)
-
-
-def _no_cookies() -> CookieJar:
-    """Make a jar that takes nothing: a cookie would tell the relay which requests are whose."""
-    return CookieJar(policy=DefaultCookiePolicy(allowed_domains=()))
-
-
 class AsyncCarrier:
     """The awaiting carrier."""
 
     def __init__(self, relay: str | Relays, ca: Path | None) -> None:
         self._relays = _choice(relay)
         self._client = httpx.AsyncClient(
-            verify=_tls(ca),
+            verify=tls(ca),
             timeout=TIMEOUT,
             limits=LIMITS,
             headers=FIELDS,
-            cookies=_no_cookies(),
+            cookies=no_cookies(),
             trust_env=False,
         )
         self._ended = False
@@ -276,17 +194,6 @@ def _choice(relay: str | Relays) -> Relays:
     return Relays((relay,)) if isinstance(relay, str) else relay
 
 
-def _tls(ca: Path | None) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    if ca is not None:
-        try:
-            context.load_verify_locations(cafile=str(ca))
-        except (OSError, ssl.SSLError) as error:
-            raise ConfigurationError(f"{ca}: not a PEM file of root certificates") from error
-    return context
-
-
 def _chunks(response: httpx.Response, relay: str) -> Iterator[bytes]:
     with _translated(relay):
         yield from response.iter_raw()
@@ -315,27 +222,8 @@ def _none_reached(unreached: Mapping[str, httpx.HTTPError]) -> TransportError:
 
 
 def _why(relay: str, error: httpx.HTTPError) -> str:
-    why, remedy = _reason(error)
+    why, remedy = reason(error, address=ADDRESS)
     return f"relay {relay}: {why}; {remedy}"
-
-
-def _reason(error: httpx.HTTPError) -> tuple[str, str]:
-    """Say in words why there is no answer, and what to do; the libraries' texts differ too much."""
-    causes = tuple(_causes(error))
-    for kind, why, remedy in REASONS:
-        if any(isinstance(cause, kind) for cause in causes):
-            return why, remedy
-    return "it broke the connection", "try again"
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Give an error and what lies under it."""
-    while error is not None:
-        yield error
-        if isinstance(error, BaseExceptionGroup):  # one try for each address of a name
-            for one in error.exceptions:
-                yield from _causes(one)
-        error = error.__cause__ or error.__context__
 
 
 def _refusal(response: httpx.Response, body: bytes) -> GatewayError:
