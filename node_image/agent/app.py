@@ -20,6 +20,7 @@ from node_image.agent import asgi, unsealing
 from node_image.agent.answering import THREAD_FROM, answer
 from node_image.agent.asgi import CallerGoneError, Receive, Scope, Send
 from node_image.agent.clock import Clock
+from node_image.agent.drain import Drain
 from node_image.agent.engine import Engine
 from node_image.agent.errors import EvidenceError, NotReadyError
 from node_image.agent.evidence import MAX_BEACON, MAX_ENDORSEMENTS
@@ -63,6 +64,7 @@ class Node:
         self._clock = clock
         self._telemetry = telemetry
         self._in_flight = 0
+        self.drain = Drain(clock)
         self._routes: dict[str, tuple[str, Handler]] = {
             "/sealed": ("POST", self._sealed),
             "/evidence": ("GET", self._evidence),
@@ -90,6 +92,8 @@ class Node:
 
     def waiting(self) -> str | None:
         """Say what the node waits for before it can serve; None when it is ready."""
+        if self.drain.leaving:
+            return "its end"
         if self._identity.admitted.is_set() and not self._engine.ready:
             return "the engine"
         return self._identity.waiting()
@@ -140,7 +144,10 @@ class Node:
             self._telemetry.in_flight.dec()
 
     async def _evidence(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.drain.leaving:
+            raise NotReadyError("this node is leaving and is not to be listed")
         bundle = self._identity.evidence()
+        self.drain.shown()
         machine = (messages.MACHINE.encode(), self._identity.machine.hex().encode())
         await asgi.respond(send, 200, messages.EVIDENCE, bundle, machine)
 

@@ -39,6 +39,9 @@ class Settings:
     """Requests in flight; the next one is refused with `busy`."""
     max_request_bytes: int = 64 * 2**20
     """Bytes of one sealed request; longer is refused unread with `too-large`."""
+    drain: int = 0
+    """Seconds after SIGTERM that requests are still taken, for clients who hold this node's keys;
+    1260 turns nobody away. 0: open requests may end, no more."""
     exact: bytes = b""
     """The file itself, as the evidence quotes it."""
 
@@ -88,6 +91,7 @@ def load_settings(path: Path) -> Settings:
         max_request_bytes=limits.integer(
             "max_request_bytes", Settings.max_request_bytes, 4096, 64 * 2**20
         ),
+        drain=limits.integer("drain", Settings.drain, 0, 3600),
         exact=exact,
     )
     limits.end()

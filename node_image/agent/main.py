@@ -12,6 +12,7 @@ import resource
 import signal
 import sys
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import uvloop
@@ -20,6 +21,7 @@ from node_image.agent import receipts
 from node_image.agent.app import Limits, Node
 from node_image.agent.clock import SystemClock
 from node_image.agent.config import Image, Settings, load_image, load_settings
+from node_image.agent.drain import Drain
 from node_image.agent.engine_process import ProcessEngine
 from node_image.agent.errors import ConfigurationError, EngineError
 from node_image.agent.evidence import Evidence
@@ -56,7 +58,7 @@ async def serve(settings: Settings, image: Image) -> None:
         ConfigurationError: an address, the machine's folder or the model's cannot be used.
         EngineError: the engine did not start.
     """
-    stop = _stop_signal()
+    stop = Stop()
     service, control = bind(settings.listen, "listen"), bind(settings.control, "control")
     evidence = Evidence.open(image, settings)
     telemetry, clock, replay = Telemetry(), SystemClock(), ReplaySet()
@@ -83,19 +85,55 @@ async def serve(settings: Settings, image: Image) -> None:
     servers = (Server(node, service), Server(Control(node.waiting, telemetry.metrics), control))
     announce(service, control)
     try:
-        await _run(servers, engine, identity, stop)
+        await _run(
+            servers, engine, identity, stop, Leave(drain=node.drain, patience=settings.drain)
+        )
     finally:
         await engine.stop()
         identity.erase()
 
 
+class Stop:
+    """What signals ask for: the first one to stop, the next to do it at once."""
+
+    def __init__(self) -> None:
+        """Take SIGTERM and SIGINT."""
+        self.asked, self.pressed = asyncio.Event(), asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._signal)
+
+    def _signal(self) -> None:
+        (self.pressed if self.asked.is_set() else self.asked).set()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Leave:
+    """How the node leaves: what it owes, and the host's patience in seconds."""
+
+    drain: Drain
+    patience: int
+
+    async def __call__(self, stop: Stop) -> None:
+        """Go on until nobody can hold our keys, the patience is at its end, or a second signal."""
+        self.drain.leaving = True
+        seconds = min(self.drain.owed(), self.patience)
+        if seconds:
+            log("draining")
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.pressed.wait(), seconds)
+
+
 async def _run(
-    servers: tuple[Server, ...], engine: ProcessEngine, identity: Identity, stop: asyncio.Event
+    servers: tuple[Server, ...],
+    engine: ProcessEngine,
+    identity: Identity,
+    stop: Stop,
+    leave: Leave,
 ) -> None:
     serving = [asyncio.create_task(server.serve([server.bound])) for server in servers]
     epochs = asyncio.create_task(identity.run())
     starting = asyncio.create_task(start_engine(engine, identity))
-    stopping = asyncio.create_task(stop.wait())
+    stopping = asyncio.create_task(stop.asked.wait())
     log("started")
     try:
         await asyncio.wait({starting, epochs, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -103,6 +141,8 @@ async def _run(
             starting.result()
             log("engine ready")
         await asyncio.wait({epochs, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        if not epochs.done():
+            await leave(stop)
         if epochs.done():
             epochs.result()
     finally:
@@ -129,13 +169,6 @@ def _facts(image: Image, evidence: Evidence) -> ServiceFacts:
         engine=image.engine,
         parameters=receipts.parameters_digest(image.engine_arguments),
     )
-
-
-def _stop_signal() -> asyncio.Event:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    return stop
 
 
 def _refuse_core_dumps() -> None:
