@@ -1,4 +1,4 @@
-"""Fuzz the parsers of `attestation/` with libFuzzer, through atheris, which knows what was reached.
+"""Fuzz parsers with libFuzzer, through atheris, which knows what was reached.
 
     tests/fuzz/run.py snp_report tdx_quote --seconds 600
     tests/fuzz/run.py --all --seconds 5 --crashes fuzz-crashes
@@ -79,7 +79,7 @@ def inside(target: str, folder: Path, *, seconds: int, crashes: Path) -> None:
     """Be the process that fuzzes; does not return."""
     import atheris  # type: ignore[import-untyped]
 
-    with atheris.instrument_imports(include=["attestation"]):
+    with atheris.instrument_imports(include=["attestation", "openpcc.protocol.privacypass"]):
         from tests.fuzz.targets import TARGETS
 
     found = TARGETS[target]

@@ -1,4 +1,4 @@
-"""Every target, by name; a test holds them against the parsers that `attestation/` has.
+"""Every target, by name; a test holds them against the parsers of `attestation/` and of tokens.
 
 tests/fuzz/run.py snp_report --seconds 120        libFuzzer, through atheris
 pytest tests/fuzz                                 the same functions, fixed inputs
@@ -11,6 +11,7 @@ from tests.fuzz import (
     forms,
     log,
     nvidia,
+    privacypass,
     provenance,
     sev_snp,
     simulated,
@@ -33,5 +34,6 @@ MODULES = (
     provenance,
     log,
     entries,
+    privacypass,
 )
-"""Where the targets are; one module for each platform."""
+"""Where the targets are; one module for each platform or protocol."""

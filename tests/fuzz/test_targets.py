@@ -18,6 +18,7 @@ import pytest
 import attestation
 from attestation.errors import MalformedEvidenceError
 from attestation.strict_json import dumps
+from openpcc.protocol import privacypass
 from tests.fakes import tcg
 from tests.fuzz.documents import EAR
 from tests.fuzz.targets import TARGETS, Target
@@ -30,7 +31,8 @@ PLACES = 8
 
 REPLACEMENTS = (b"", b"\0", b"\xff", b"\\ud800", b'"', b"-1", b"9" * 5000)
 NAMES = ("parse", "read", "replay", "load", "decode", "b64decode")
-ERRORS = ("MalformedEvidenceError", "StrictJSONError", "PolicyError")
+ERRORS = ("MalformedEvidenceError", "StrictJSONError", "PolicyError", "MalformedError")
+PACKAGES = (attestation, privacypass)
 NO_PARSERS = {
     "attestation.attester.Attester.collect": "makes evidence",
     "attestation.ear_token.algorithm_of": "takes a key of ours",
@@ -39,6 +41,8 @@ NO_PARSERS = {
     "attestation.tpm.device.Tpm.read_nv": "asks the TPM",
     "attestation.tpm.device.Tpm.read_public": "asks the TPM",
     "attestation.evidence.EvidenceBundle.encode": "writes a bundle",
+    "openpcc.protocol.privacypass.pending.PendingToken.begin": "takes fields of ours",
+    "openpcc.protocol.privacypass.token.token_input": "takes fields of ours",
 }
 """What promises such an error, or is so named, and reads no bytes from outside."""
 
@@ -120,10 +124,11 @@ def test_a_new_parser_would_be_found():
 
 def parsers() -> Iterator[tuple[str, Callable[..., Any]]]:
     """Find public functions that read what comes from outside, by name or by promise."""
-    for info in pkgutil.walk_packages(attestation.__path__, "attestation."):
-        for name, function in functions(importlib.import_module(info.name)):
-            if is_parser(name, function):
-                yield name, function
+    for package in PACKAGES:
+        for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            for name, function in functions(importlib.import_module(info.name)):
+                if is_parser(name, function):
+                    yield name, function
 
 
 def is_parser(name: str, function: Callable[..., Any]) -> bool:

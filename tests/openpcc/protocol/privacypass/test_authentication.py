@@ -18,7 +18,9 @@ from openpcc.protocol.privacypass import (
 from openpcc.protocol.privacypass.authentication import base64url, parse_base64url
 
 ONE = AuthenticateChallenge(
-    challenge=TokenChallenge(issuer_name="an.issuer.example").encode(), token_key=b"key", max_age=10
+    challenge=TokenChallenge(issuer_name="the.issuer.example").encode(),
+    token_key=b"key",
+    max_age=10,
 )
 GREASE = AuthenticateChallenge(challenge=b"\x5a\x5a\xff")
 TEXT = base64url(ONE.challenge)
