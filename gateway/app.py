@@ -3,8 +3,11 @@
 1. decapsulate   chunked OHTTP, whole and within its limit; failing here is answered in the open
 2. replay        the outer request is entered, or refused; from here answers are encapsulated
 3. route         Binary HTTP; the service is the only authority, and few paths exist
-4. admit         step 1 of what a node does, all but the live key: form, suite, expiry
-5. forward       the unchanged sealed bytes to one candidate, its reply back as a stream
+4. check         step 1 of what a node does, all but the live key: form, suite, expiry
+5. admit         what it pays with, where admission is by tokens: `token_gate`
+6. forward       the unchanged sealed bytes to one candidate
+7. begin         the payment is taken; one that cannot be taken gets no byte of the reply
+8. reply         back as a stream
 
 The gateway reads candidates, model, budget and expiry from the sealed header; content it cannot
 read. It keeps and logs nothing of a request but the hash in its replay store.
@@ -38,9 +41,11 @@ from gateway.replay import ReplayStore
 from gateway.replica import Replica
 from gateway.reply import Reply
 from gateway.telemetry import Telemetry
+from gateway.token_gate import Gate
 from openpcc.protocol import bhttp, messages
 from openpcc.protocol.errors import ProtocolError
-from openpcc.protocol.sealing import NO_TOKENS, Header, Prefix, check_header
+from openpcc.protocol.payment import RECLAIM_MEDIA_TYPE
+from openpcc.protocol.sealing import Prefix, check_header
 
 
 class Buffered:
@@ -74,6 +79,7 @@ class Gateway:
     max_request: int
     replay: ReplayStore
     replica: Replica
+    gate: Gate
     forwarder: Forwarder
     challenger: Challenger
     mirror: Mirror
@@ -155,6 +161,10 @@ class Gateway:
             route.name = "challenge"
             _require(request, "POST")
             return await self._challenge(request, reply, held)
+        if request.path == "/tokens":
+            route.name = "tokens"
+            _require(request, "POST")
+            return await self._tokens(request, reply)
         if request.path == "/service":
             route.name = "service"
             _require(request, "GET")
@@ -170,13 +180,21 @@ class Gateway:
     async def _sealed(self, request: bhttp.Request, reply: Reply) -> None:
         if bhttp.get(request.headers, "content-type") != messages.SEALED_REQUEST:
             raise RefusedError("unsupported")
-        header = self._admit(request.content)  # 4
-        candidates = self.replica.routes.candidates(header.node_key_ids)
-        async with self.forwarder.reply(candidates, request.content) as node:  # 5
-            await reply.head(200, messages.SEALED_RESPONSE)
+        prefix = self._check(request.content)  # 4
+        payment = await self.gate.admit(request.headers, prefix)  # 5
+        candidates = self.replica.routes.candidates(prefix.header.node_key_ids)
+        async with self.forwarder.reply(candidates, request.content) as node:  # 6
+            await payment.begin()  # 7
+            await reply.head(200, messages.SEALED_RESPONSE)  # 8
             async for part in node.parts():
                 await reply.content(part)
         await reply.end()
+
+    async def _tokens(self, request: bhttp.Request, reply: Reply) -> None:
+        """Give back the tokens of a request that came to nothing."""
+        if bhttp.get(request.headers, "content-type") != RECLAIM_MEDIA_TYPE:
+            raise RefusedError("unsupported")
+        await reply.whole(200, messages.OCTETS, await self.gate.reclaim(request.content))
 
     async def _challenge(self, request: bhttp.Request, reply: Reply, held: "Held") -> None:
         """Ask the node that has the key for evidence over an auditor's nonce."""
@@ -191,18 +209,15 @@ class Gateway:
         held.take(len(bundle))  # for as long as the auditor takes to read it
         await reply.whole(200, messages.EVIDENCE, bundle)
 
-    def _admit(self, body: bytes) -> Header:
+    def _check(self, body: bytes) -> Prefix:
         """Check what a node checks first, all but that one key is its own.
 
         Raises:
-            RefusedError: `malformed` for a token, which open admission has none of.
             ProtocolError: not a sealed request, too large, or not of now.
         """
-        header = Prefix.parse(body, limit=self.max_request).header
-        check_header(header, self.clock())
-        if header.token_digest != NO_TOKENS:
-            raise RefusedError("malformed")
-        return header
+        prefix = Prefix.parse(body, limit=self.max_request)
+        check_header(prefix.header, self.clock())
+        return prefix
 
 
 class Held:

@@ -5,6 +5,7 @@
       ChainError           the publisher's state and the log disagree: it must not sign
       RefusedError         an answer with a code of docs/formats.md, section 9
       KeyRefusedError      the outer request names no key of ours, or does not open: 422
+      StoreError           the shared store did not answer, or may not be used
       UpstreamError        the next hop did not answer, or not as documented
       NoConnectionError    the next hop was not reached, or went before the first reply byte
       BrokenReplyError     a reply broke off after its first byte: the stream is cut, never ended
@@ -31,6 +32,10 @@ class ConfigurationError(GatewayError):
 
 class ChainError(GatewayError):
     """The publisher's state does not fit the log; signing now could fork the chain."""
+
+
+class StoreError(GatewayError):
+    """The shared store did not answer in time, or is not set up to remember."""
 
 
 class UpstreamError(GatewayError):

@@ -23,10 +23,11 @@ from gateway.loads import Loads
 from gateway.mirror import Mirror, Origins
 from gateway.outbound import Outbound
 from gateway.publisher_app import PublisherProgram
-from gateway.replay import MemoryReplayStore
 from gateway.replica import Replica
 from gateway.serving import run
+from gateway.stores import Stores
 from gateway.telemetry import Telemetry
+from gateway.token_gate import Gate, OpenGate, TokenGate
 
 NODE_KEEP_ALIVE = 2.0
 """Seconds an idle connection to a node is kept: less than the five after which a node's server
@@ -54,18 +55,19 @@ class GatewayProgram:
             outbound=self._outbound,
             telemetry=self.telemetry,
             clock=time.time,
+            admission=config.admission,
         )
+        self._stores = Stores(config, self.telemetry, time.monotonic)
         self._app = self._gateway(config)
 
     def _gateway(self, config: GatewayConfig) -> Gateway:
-        replay = MemoryReplayStore(limit=config.max_replay_entries, clock=time.monotonic)
-        self.telemetry.replay_entries.set_function(lambda: len(replay))
         return Gateway(
             service=config.service,
             keys=self._keys,
             max_request=config.max_request,
-            replay=replay,
+            replay=self._stores.replay,
             replica=self._replica,
+            gate=self._gate(),
             forwarder=Forwarder(self._outbound, Loads(time.monotonic), self.telemetry),
             challenger=Challenger(self._outbound, Allowances(time.monotonic)),
             mirror=Mirror(self._outbound, max_cached=config.max_cached, clock=time.monotonic),
@@ -75,18 +77,28 @@ class GatewayProgram:
             clock=time.time,
         )
 
+    def _gate(self) -> Gate:
+        spent = self._stores.spent
+        if spent is None:
+            return OpenGate(self._replica)
+        return TokenGate(self._replica, spent, time.time)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         await self._app(scope, receive, send)
 
     def ready(self) -> bool:
-        """Say whether there is a valid publication, with OHTTP keys of ours."""
-        return self._replica.ready()
+        """Say whether there is a valid publication, with OHTTP keys of ours, and the stores."""
+        return self._replica.ready() and self._stores.ready()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Keep the pool and the copy of the publication."""
-        async with self._outbound, self._replica.polling():
+        """Keep the pool, the copy of the publication and the stores."""
+        async with (
+            self._outbound,
+            self._replica.polling(),
+            self._stores.running(self._replica),
+        ):
             yield
 
 

@@ -3,7 +3,14 @@
 from dataclasses import dataclass
 
 from gateway.errors import UpstreamError
-from transparency_log.strict_json import Members, StrictJSONError, dumps, parse_object
+from transparency_log.service import LEAST_OUTPUT, MAX_ISSUER_KEYS, MOST_OUTPUT
+from transparency_log.strict_json import (
+    Members,
+    StrictJSONError,
+    b64encode,
+    dumps,
+    parse_object,
+)
 
 MAX_PUBLICATION = 64 << 20
 """Bytes of a publication: 10^5 nodes fit."""
@@ -16,6 +23,13 @@ MAX_MODELS = 1024
 
 MAX_NODE_KEYS = 32
 """Key ids of one node: those of the epochs that are live in two windows."""
+
+
+MAX_TOKEN_KEYS = 2 * MAX_ISSUER_KEYS
+"""Issuer keys: two valid entries may list two each."""
+
+MAX_TOKEN_KEY = 512
+"""Characters of an issuer key in base64."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +54,23 @@ class PublishedNode:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PublishedTokens:
+    """What a request is paid with: the terms of the service entry, and the issuer's keys.
+
+    `keys` are SubjectPublicKeyInfos: those whose ids a service entry lists that has not run out.
+    """
+
+    issuer: str
+    output: int
+    keys: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Publication:
-    """One window of a service; `index` and `status` are places in the log."""
+    """One window of a service; `index` and `status` are places in the log.
+
+    `tokens` is None where admission is open.
+    """
 
     service: str
     index: int
@@ -50,6 +79,7 @@ class Publication:
     not_after: int
     models: tuple[PublishedModel, ...]
     nodes: tuple[PublishedNode, ...]
+    tokens: PublishedTokens | None = None
 
     def encode(self) -> bytes:
         """Write the document."""
@@ -61,6 +91,7 @@ class Publication:
                 "status": self.status,
                 "sequence": self.sequence,
                 "not_after": self.not_after,
+                "tokens": _tokens_json(self.tokens),
                 "models": [{"name": one.name, "size": one.size} for one in self.models],
                 "nodes": [
                     {
@@ -90,6 +121,7 @@ class Publication:
                 status=members.integer("status"),
                 sequence=members.integer("sequence"),
                 not_after=members.integer("not_after"),
+                tokens=_tokens(members.child_or_null("tokens")),
                 models=tuple(map(_model, members.children("models", limit=MAX_MODELS))),
                 nodes=tuple(map(_node, members.children("nodes", limit=MAX_NODES))),
             )
@@ -108,6 +140,31 @@ class Publication:
                 "status": self.status,
             }
         )
+
+
+def _tokens(members: Members | None) -> PublishedTokens | None:
+    if members is None:
+        return None
+    texts = members.texts("keys", limit=MAX_TOKEN_KEYS, length=MAX_TOKEN_KEY)
+    tokens = PublishedTokens(
+        issuer=members.text("issuer", limit=255),
+        output=members.integer("output", low=LEAST_OUTPUT, high=MOST_OUTPUT),
+        keys=tuple(Members({"key": text}, members.name).data("key") for text in texts),
+    )
+    members.end()
+    if tokens.output.bit_count() != 1 or not tokens.keys:
+        raise StrictJSONError(f"{members.name}: output is a power of two, and there are keys")
+    return tokens
+
+
+def _tokens_json(tokens: PublishedTokens | None) -> dict[str, object] | None:
+    if tokens is None:
+        return None
+    return {
+        "issuer": tokens.issuer,
+        "output": tokens.output,
+        "keys": [b64encode(key) for key in tokens.keys],
+    }
 
 
 def _model(members: Members) -> PublishedModel:

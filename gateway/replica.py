@@ -8,11 +8,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from gateway.admission import Terms
 from gateway.errors import RefusedError, UpstreamError
 from gateway.outbound import Outbound
 from gateway.publication import MAX_PUBLICATION, Publication
 from gateway.routing import Routes
 from gateway.telemetry import Telemetry, log
+from openpcc.protocol.errors import ProtocolError
 
 MAX_KEYS = 1 << 16
 """Bytes of the public OHTTP file."""
@@ -34,11 +36,16 @@ class Replica:
         outbound: Outbound,
         telemetry: Telemetry,
         clock: Callable[[], float],
+        admission: str = "open",
     ) -> None:
         """Read from `publisher` every `poll` seconds; `clock` gives Unix seconds.
 
-        `public_keys` are the public files of the pairs this gateway can open requests with.
+        `public_keys` are the public files of the pairs this gateway can open requests with;
+        `admission` is how it lets requests in, "open" or "tokens".
         """
+        self._by_tokens = admission == "tokens"
+        self._terms: Terms | None = None
+        self._admitting = True
         self._publisher = publisher
         self._service = service
         self._public_keys = public_keys
@@ -61,7 +68,7 @@ class Replica:
             RefusedError: `not-ready`; none came, or the last one has run out.
         """
         found = self._publication
-        if found is None or found.not_after <= self._clock():
+        if found is None or not self._current():
             raise RefusedError("not-ready")
         return found
 
@@ -75,8 +82,32 @@ class Replica:
 
     def ready(self) -> bool:
         """Say whether there is a publication that has not run out, and its OHTTP keys are ours."""
+        return self._agreed and self._admitting and self._current()
+
+    @property
+    def terms(self) -> Terms:
+        """Give the terms of admission by tokens.
+
+        Raises:
+            RefusedError: `not-ready`; see `publication` and `check_admission`.
+        """
+        found = self._terms
+        if found is None or not self._admitting or not self._current():
+            raise RefusedError("not-ready")
+        return found
+
+    def check_admission(self) -> None:
+        """Check that the publication lets requests in as this gateway does.
+
+        Raises:
+            RefusedError: `not-ready`; the one says tokens, the other open.
+        """
+        if not self._admitting:
+            raise RefusedError("not-ready")
+
+    def _current(self) -> bool:
         found = self._publication
-        return self._agreed and found is not None and found.not_after > self._clock()
+        return found is not None and found.not_after > self._clock()
 
     @asynccontextmanager
     async def polling(self) -> AsyncIterator[None]:
@@ -123,7 +154,7 @@ class Replica:
         publication = Publication.parse(answer.body)
         if publication.service != self._service:
             raise UpstreamError("the publisher serves another service")
-        self._take(publication)
+        self._take(publication, _terms(publication))
         self._tag = answer.headers.get("etag")
         return True
 
@@ -140,9 +171,26 @@ class Replica:
             self._differing = answer.body
             log("ohttp-keys-differ", code="not-ready")
 
-    def _take(self, publication: Publication) -> None:
-        self._publication = publication
+    def _take(self, publication: Publication, terms: Terms | None) -> None:
+        self._publication, self._terms = publication, terms
+        self._admitting = (terms is not None) == self._by_tokens
+        if not self._admitting:
+            log("admission-differs", code="not-ready")
         self.routes = Routes.of(publication)
         self._telemetry.nodes.set(len(publication.nodes))
         self._telemetry.sequence.set(publication.sequence)
         log("publication", sequence=publication.sequence, count=len(publication.nodes))
+
+
+def _terms(publication: Publication) -> Terms | None:
+    """Read the terms of a publication.
+
+    Raises:
+        UpstreamError: a key is none.
+    """
+    if publication.tokens is None:
+        return None
+    try:
+        return Terms.of(publication.tokens, service=publication.service)
+    except ProtocolError as error:
+        raise UpstreamError("the publisher gives token keys that are none") from error

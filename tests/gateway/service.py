@@ -12,7 +12,12 @@ import httpx
 from gateway import keys
 from gateway.config import GatewayConfig, RelayConfig
 from gateway.main import GatewayProgram
-from gateway.publication import Publication, PublishedModel, PublishedNode
+from gateway.publication import (
+    Publication,
+    PublishedModel,
+    PublishedNode,
+    PublishedTokens,
+)
 from gateway.relay import Relay
 from openpcc.protocol import bhttp, chunked_ohttp, messages
 from openpcc.protocol.hpke import KEM_X25519
@@ -86,8 +91,15 @@ def code_of(response: bhttp.Response) -> str | None:
     return messages.decode_error(response.content)
 
 
-def publication(urls: list[str], ids: list[bytes], *, valid: int = 600) -> Publication:
+def publication(
+    urls: list[str],
+    ids: list[bytes],
+    *,
+    valid: int = 600,
+    tokens: PublishedTokens | None = None,
+) -> Publication:
     return Publication(
+        tokens=tokens,
         service=SERVICE,
         index=6,
         status=4,
@@ -102,14 +114,17 @@ def publication(urls: list[str], ids: list[bytes], *, valid: int = 600) -> Publi
 
 
 @contextmanager
-def service(folder: Path, *scripts: Script, **settings) -> Iterator[Service]:
-    """Run a relay and a gateway; each script is a node."""
+def service(
+    folder: Path, *scripts: Script, tokens: PublishedTokens | None = None, **settings
+) -> Iterator[Service]:
+    """Run a relay and a gateway; each script is a node. With tokens, name the `spent` set too."""
     with ExitStack() as stack:
         nodes = [stack.enter_context(FarEnd(script)) for script in scripts]
         private = [NodePrivateKey.generate(kem_id=KEM_X25519, key_id=1) for _ in nodes]
         publisher, log = Files(), Files()
         found = Service(publisher=publisher, log=log, node_keys=private, nodes=nodes, stack=stack)
-        document = publication([one.url for one in nodes], [one.id for one in private])
+        urls, ids = [one.url for one in nodes], [one.id for one in private]
+        document = publication(urls, ids, tokens=tokens)
         private_keys = made_keys(folder)
         publisher.by_path["/publication"] = document.encode()
         publisher.by_path["/ohttp-keys"] = private_keys.with_name(keys.PUBLIC_NAME).read_bytes()
@@ -120,6 +135,7 @@ def service(folder: Path, *scripts: Script, **settings) -> Iterator[Service]:
             log=stack.enter_context(FarEnd(log)).url,
             listen="127.0.0.1:0",
             poll=0.05,
+            admission="open" if tokens is None else "tokens",
             **settings,
         )
         program = GatewayProgram(config)
