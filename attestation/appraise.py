@@ -5,7 +5,7 @@ Each returns if the claim holds and raises `AppraisalError` with expectation and
 """
 
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from attestation.claims import Fault
 from attestation.errors import AppraisalError
@@ -54,11 +54,22 @@ def measurement(quoted: bytes, released: bytes) -> None:
 
 
 def registers(
-    quoted: Mapping[int, bytes], replayed: Mapping[int, bytes], released: Mapping[int, bytes]
+    quoted: Mapping[int, bytes],
+    replayed: Mapping[int, bytes],
+    released: Mapping[int, bytes],
+    ruled: Collection[int] = (),
 ) -> None:
-    """8.eventlog: log, quote and release agree on every register any of them names."""
-    for index in sorted({*quoted, *replayed, *released}):
-        wanted = released.get(index, UNTOUCHED)
+    """8.eventlog: log, quote and release agree on every register any of them names.
+
+    Of a ruled register the release names no value, but what may lead to it (`event_rules`): there
+    log and quote agree, and the platform has it.
+    """
+    for index in sorted({*quoted, *replayed, *released, *ruled}):
+        wanted = quoted.get(index) if index in ruled else released.get(index, UNTOUCHED)
+        if wanted is None:
+            raise AppraisalError(
+                f"register {index}", expected="a register of the platform", actual="nothing quoted"
+            )
         found = {"quoted": quoted.get(index), "replayed": replayed.get(index)}
         for source, value in found.items():
             if value != wanted:

@@ -7,6 +7,7 @@ to all four registers.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from attestation.errors import AttesterError, MalformedEvidenceError
 from attestation.eventlog import UNTOUCHED, Event
@@ -34,7 +35,7 @@ def replay_ccel(data: bytes) -> Mapping[int, bytes]:
 def ccel_events(data: bytes) -> tuple[Event, ...]:
     """Give what extended the RTMRs, in order, by their numbers. Raises: see `read_ccel`."""
     return tuple(
-        Event(register=event.register - 1, digest=event.digest, data=event.data)
+        replace(event, register=event.register - 1)
         for event in read_ccel(data).of_bank(Bank.SHA384)
     )
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from attestation.checks import Checks
+from attestation.eventlog import Event
 from attestation.evidence import DeviceEvidence, Endorsement
 from attestation.policy import AppraisalPolicy, Floors, Mark, NewestAccepted
 
@@ -143,6 +144,10 @@ class Platform(Protocol):
 
     def replay(self, event_log: bytes) -> Mapping[int, bytes]:
         """Give the registers that this event log leads to. Raises: MalformedEvidenceError."""
+        ...
+
+    def events(self, event_log: bytes) -> tuple[Event, ...]:
+        """Give what extended registers, in order. Raises: MalformedEvidenceError."""
         ...
 
 

@@ -5,7 +5,8 @@ AttestationError
 ├── MalformedEvidenceError     their bytes are not the accepted spelling
 ├── AppraisalError             well formed, and not what it must be: claim, expected, actual
 ├── UnjudgedError              a check lacks what it would judge; the text says what
-└── AttesterError              this machine cannot produce evidence: missing or unfit files
+├── AttesterError              this machine cannot produce evidence: missing or unfit files
+└── ArtifactError              a file of an image cannot be measured: which, and why
 
 A check that does not hold raises `AppraisalError` or `MalformedEvidenceError`, one that cannot be
 judged `UnjudgedError`; `checks.Checks` turns the former into FAIL, the latter into SKIP. The
@@ -52,6 +53,10 @@ class UnjudgedError(AttestationError):
 
 class AttesterError(AttestationError):
     """Evidence cannot be produced here; the text names the file and the remedy."""
+
+
+class ArtifactError(AttestationError):
+    """A file of a node image cannot be measured; the text names the file and what is wrong."""
 
 
 def plain(text: str) -> str:

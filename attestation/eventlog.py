@@ -44,11 +44,13 @@ class Event:
         register: index of the register it went into.
         digest: what that was extended with; the only part that a replay vouches for.
         data: what the log says was measured. Nothing by itself; see `text`.
+        type: of the TCG's registry; 0 where the log's form has none. Not measured either.
     """
 
     register: int
     digest: bytes
     data: bytes
+    type: int = 0
 
     @classmethod
     def of(cls, register: int, text: str) -> "Event":

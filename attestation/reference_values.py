@@ -4,7 +4,9 @@ Made by openpcc.trust from a release entry it has verified; the verifier compare
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from attestation.event_rules import EventRule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -13,11 +15,12 @@ class ReferenceValues:
 
     Attributes:
         measurement: launch measurement.
-        registers: index to value. A register the platform quotes and this leaves out must be
-            untouched: nothing the release does not name may have been measured.
+        registers: index to value. A register the platform quotes and neither this nor `events`
+            names must be untouched: nothing the release does not name may have been measured.
         device_count: confidential devices of the machine.
         device_kinds: kinds these may have.
         models: name to digest; a node has all of them and no other.
+        events: index to the rules of a register whose value is not known.
     """
 
     measurement: bytes
@@ -25,3 +28,4 @@ class ReferenceValues:
     device_count: int
     device_kinds: tuple[str, ...]
     models: Mapping[str, bytes]
+    events: Mapping[int, tuple[EventRule, ...]] = field(default_factory=dict)

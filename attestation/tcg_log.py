@@ -140,7 +140,12 @@ class TcgLog:
     def of_bank(self, bank: Bank) -> tuple[Event, ...]:
         """Give what extended the registers of one bank, in order."""
         return tuple(
-            Event(register=event.register, digest=event.digests[bank], data=event.data)
+            Event(
+                register=event.register,
+                digest=event.digests[bank],
+                data=event.data,
+                type=event.type,
+            )
             for event in self.events
             if event.extends and bank in event.digests
         )

@@ -19,7 +19,7 @@ verdict stays refused. This module alone makes an `Appraisal`.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from attestation import appraise
+from attestation import appraise, event_rules
 from attestation.binding import device_nonce, evidence_binding
 from attestation.checks import CHECKS, OF_A_QUOTE, Check, Checks, given, refusing
 from attestation.claims import Context, Ground, Platform, QuoteAppraisal, QuoteClaims
@@ -262,8 +262,10 @@ def _measure(
 
     def replay_log() -> None:
         quoted, values = given(claims, "quote"), given(release, "verified release")
-        replayed = PLATFORMS[bundle.platform].replay(software.event_log)
-        appraise.registers(quoted.registers, replayed, values.registers)
+        platform = PLATFORMS[bundle.platform]
+        replayed = platform.replay(software.event_log)
+        appraise.registers(quoted.registers, replayed, values.registers, values.events.keys())
+        event_rules.judge(platform.events(software.event_log), values.events)
 
     checks.run(
         "8.measurement",

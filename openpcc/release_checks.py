@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from attestation.checks import Checks
 from attestation.endorsements import of_type
 from attestation.errors import AppraisalError, UnjudgedError
+from attestation.event_rules import EventRule
 from attestation.evidence import EvidenceBundle, SoftwareSection
 from attestation.policy import Floors, Mark
 from attestation.reference_values import ReferenceValues
@@ -21,6 +22,7 @@ from transparency_log import merkle
 from transparency_log.entry import Release, Status, verify_release
 from transparency_log.errors import LogError
 from transparency_log.proof import UnverifiedProof, parse_proof
+from transparency_log.release import EventRule as Rule
 from transparency_log.witness_policy import WitnessedCheckpoint, verify_checkpoint
 
 if TYPE_CHECKING:
@@ -114,6 +116,13 @@ def reference_values(release: Release | None, platform: str) -> ReferenceValues 
         device_count=found.devices.count,
         device_kinds=found.devices.kinds,
         models={model.name: model.digest for model in release.models},
+        events={index: tuple(map(_rule, rules)) for index, rules in found.events.items()},
+    )
+
+
+def _rule(rule: Rule) -> EventRule:
+    return EventRule(
+        type=rule.type, digests=frozenset(rule.digests), least=rule.least, most=rule.most
     )
 
 

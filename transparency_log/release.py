@@ -3,8 +3,9 @@
 docs/formats.md, 4.1. Signed by the release signers; accepted only while a status entry lists it.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from transparency_log.strict_json import Members, StrictJSONError
 
@@ -20,8 +21,21 @@ MAX_MODELS = 64
 REGISTERS = frozenset(str(number) for number in range(24))
 """Register indexes as texts: RTMRs are 0 to 3, PCRs 0 to 23."""
 
+MAX_RULES = 64
+"""Rules of a register, and digests of a rule; firmware writes about 20 events into one."""
+
+MAX_TYPE = 2**32 - 1
+"""Highest type of an event."""
+
+MOST_EVENTS = 1024
+"""Events of a log, at most."""
+
 MEASUREMENT_SIZE = 48
 """Bytes of a launch measurement or register: SHA-384."""
+
+
+DIGEST = re.compile(r"[0-9a-f]{96}", re.ASCII)
+"""A digest of an event: SHA-384."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,12 +47,30 @@ class Devices:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EventRule:
+    """Events that a register may have: their type, what their digests may be (empty: anything)."""
+
+    type: int
+    digests: tuple[bytes, ...]
+    least: int
+    most: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class PlatformReference:
-    """Reference values of a release on one platform; `registers` maps index to value."""
+    """Reference values of a release on one platform.
+
+    Attributes:
+        measurement: launch measurement.
+        registers: index to value.
+        devices: confidential devices of the machine.
+        events: index to the rules of a register whose value is not known; left out: none is.
+    """
 
     measurement: bytes
     registers: Mapping[int, bytes]
     devices: Devices
+    events: Mapping[int, tuple[EventRule, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,10 +185,43 @@ def _platform(members: Members) -> PlatformReference:
             count=devices.integer("count", high=64),
             kinds=tuple(devices.texts("kinds", limit=16, length=64)),
         ),
+        events=_events(members.child("events")) if "events" in members else {},
     )
     devices.end()
     members.end()
+    both = sorted(set(platform.registers) & set(platform.events))
+    if both:
+        raise StrictJSONError(f"{members.name}: register {both[0]} has a value and rules")
     return platform
+
+
+def _events(members: Members) -> dict[int, tuple[EventRule, ...]]:
+    names = members.names()
+    if not names:
+        raise StrictJSONError(f"{members.name}: rules of no register; leave it out")
+    return {
+        _register(members, key): tuple(map(_rule, members.children(key, limit=MAX_RULES)))
+        for key in names
+    }
+
+
+def _rule(members: Members) -> EventRule:
+    rule = EventRule(
+        type=members.integer("type", high=MAX_TYPE),
+        digests=tuple(map(_digest, members.texts("digests", limit=MAX_RULES, length=96))),
+        least=members.integer("least", high=MOST_EVENTS),
+        most=members.integer("most", low=1, high=MOST_EVENTS),
+    )
+    members.end()
+    if rule.least > rule.most or len(set(rule.digests)) != len(rule.digests):
+        raise StrictJSONError(f"{members.name}: least above most, or a digest twice")
+    return rule
+
+
+def _digest(text: str) -> bytes:
+    if not DIGEST.fullmatch(text):
+        raise StrictJSONError("events: a digest is 96 lower-case hex digits")
+    return bytes.fromhex(text)
 
 
 def _register(members: Members, key: str) -> int:
@@ -196,8 +261,23 @@ def _recipe(members: Members) -> Recipe:
 
 
 def _platform_json(platform: PlatformReference) -> dict[str, object]:
-    return {
+    written: dict[str, object] = {
         "measurement": platform.measurement.hex(),
         "registers": {str(key): value.hex() for key, value in platform.registers.items()},
         "devices": {"count": platform.devices.count, "kinds": list(platform.devices.kinds)},
     }
+    if platform.events:
+        written["events"] = {str(key): _rules_json(rules) for key, rules in platform.events.items()}
+    return written
+
+
+def _rules_json(rules: Sequence[EventRule]) -> list[dict[str, object]]:
+    return [
+        {
+            "type": rule.type,
+            "digests": [digest.hex() for digest in rule.digests],
+            "least": rule.least,
+            "most": rule.most,
+        }
+        for rule in rules
+    ]

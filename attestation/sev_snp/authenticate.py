@@ -29,6 +29,7 @@ from attestation.endorsements import (
     signed_crls,
 )
 from attestation.errors import AppraisalError, MalformedEvidenceError
+from attestation.eventlog import Event
 from attestation.sev_snp.endorsements import (
     check_chip_id,
     check_leaf_kind,
@@ -43,7 +44,7 @@ from attestation.sev_snp.explain import explain
 from attestation.sev_snp.guest import faults
 from attestation.sev_snp.product import components_of, product_of, read_tcb
 
-__all__ = ["authenticate", "check_tcb_order", "explain", "replay", "report_data"]
+__all__ = ["authenticate", "check_tcb_order", "events", "explain", "replay", "report_data"]
 
 PLATFORM = "sev-snp"
 """Name of the platform, and of its roots."""
@@ -98,6 +99,12 @@ def replay(event_log: bytes) -> Mapping[int, bytes]:
             "event log: SEV-SNP has no runtime registers, so nothing vouches for a log"
         )
     return {}
+
+
+def events(event_log: bytes) -> tuple[Event, ...]:
+    """Give nothing, for there are no registers. Raises: MalformedEvidenceError: there is a log."""
+    replay(event_log)
+    return ()
 
 
 def check_tcb_order(report: Report, components: Mapping[str, int]) -> None:

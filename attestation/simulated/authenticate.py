@@ -29,6 +29,7 @@ from attestation.endorsements import (
     signed_crls,
 )
 from attestation.errors import AppraisalError, UnjudgedError
+from attestation.eventlog import Event
 from attestation.evidence import SIMULATED_PLATFORMS, DeviceEvidence
 from attestation.simulated.endorsements import (
     DEVICE_CA_NAME,
@@ -107,6 +108,11 @@ def report_data(binding: bytes) -> bytes:
 def replay(event_log: bytes) -> Mapping[int, bytes]:
     """Give the registers that this event log leads to. Raises: MalformedEvidenceError."""
     return dict(enumerate(SimulatedEventLog.parse(event_log).replay()))
+
+
+def events(event_log: bytes) -> tuple[Event, ...]:
+    """Give what extended registers, in order. Raises: MalformedEvidenceError."""
+    return SimulatedEventLog.parse(event_log).events
 
 
 def read_device(device: DeviceEvidence) -> DeviceClaims:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from attestation.anchors import anchors_of
-from attestation.ccel import RTMRS, replay_ccel
+from attestation.ccel import RTMRS, ccel_events, replay_ccel
 from attestation.certificates import Certificate, check_path, expiry
 from attestation.checks import Checks, given, readable
 from attestation.claims import Context, QuoteAppraisal, QuoteClaims
@@ -28,7 +28,7 @@ from attestation.endorsements import (
     signed_crls,
 )
 from attestation.errors import AppraisalError
-from attestation.eventlog import UNTOUCHED
+from attestation.eventlog import UNTOUCHED, Event
 from attestation.policy import Mark
 from attestation.tdx import explain as explanation
 from attestation.tdx.collateral import (
@@ -117,6 +117,11 @@ def replay(event_log: bytes) -> Mapping[int, bytes]:
     if not event_log:
         return dict.fromkeys(range(RTMRS), UNTOUCHED)
     return replay_ccel(event_log)
+
+
+def events(event_log: bytes) -> tuple[Event, ...]:
+    """Give what extended RTMRs, in order. Raises: MalformedEvidenceError."""
+    return ccel_events(event_log) if event_log else ()
 
 
 def check_pck_chain(chain: Chain, context: Context) -> None:

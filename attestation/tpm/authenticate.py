@@ -55,6 +55,7 @@ from attestation.binding import tpm_binding
 from attestation.certificates import expiry
 from attestation.checks import CHECKS, Checks, Outcome, given, readable
 from attestation.claims import Context, Ground, Platform, QuoteAppraisal, QuoteClaims
+from attestation.eventlog import Event
 from attestation.sev_snp import authenticate as sev_snp
 from attestation.simulated import authenticate as simulated
 from attestation.tdx import authenticate as tdx
@@ -63,7 +64,7 @@ from attestation.tpm.endorsements import ANCHORS, check_ak_chain, check_certifie
 from attestation.tpm.evidence import check_pcr_digest
 from attestation.tpm.explain import grounds
 from attestation.tpm.hardware import check_vouched, faults_of, hardware_context, hardware_quote
-from attestation.tpm.pcrs import registers, replay_pcrs, selection_faults
+from attestation.tpm.pcrs import pcr_events, registers, replay_pcrs, selection_faults
 from attestation.tpm.signature import check_signature
 
 
@@ -125,6 +126,10 @@ class VirtualTpm:
     def replay(self, event_log: bytes) -> Mapping[int, bytes]:
         """Give the PCRs that this event log leads to. Raises: MalformedEvidenceError."""
         return replay_pcrs(event_log)
+
+    def events(self, event_log: bytes) -> tuple[Event, ...]:
+        """Give what extended PCRs of the bank, in order. Raises: MalformedEvidenceError."""
+        return pcr_events(event_log)
 
     def _read(self, quote: bytes) -> TpmQuote:
         """Read a document that is about this hardware. Raises: MalformedEvidenceError."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 
 from attestation.claims import Fault
 from attestation.errors import MalformedEvidenceError
+from attestation.eventlog import Event
 from attestation.tcg_log import Bank, TcgLog, replay
 from attestation.tpm.evidence import PCRS, Attest, Pcrs, Selection
 
@@ -47,6 +48,12 @@ def selection_faults(attest: Attest) -> Iterator[Fault]:
             expected=f"all {PCRS} PCRs of {BANK.name}, and no other selection",
             actual=", ".join(map(_named, attest.selections)) or "none",
         )
+
+
+def pcr_events(event_log: bytes) -> tuple[Event, ...]:
+    """Give what extended PCRs of the bank, in order. Raises: see `replay_pcrs`."""
+    replay_pcrs(event_log)
+    return TcgLog.parse(event_log).of_bank(BANK)
 
 
 def replay_pcrs(event_log: bytes) -> Mapping[int, bytes]:
