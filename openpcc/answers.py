@@ -6,9 +6,11 @@ key and the user agent stay here.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from openpcc import budget
+from openpcc.budget import Wanted
 from openpcc.errors import UnknownPaceError
 from openpcc.protocol import bhttp, messages
 
@@ -50,6 +52,8 @@ class Call:
 
     model: str
     request: bhttp.Request
+    wanted: Wanted | None = None
+    """What it says about the size of its reply; None: nothing that a node would accept."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,8 +92,9 @@ def prepare(asked: Asked, options: Options, service: str) -> Call | Answer:
         return refusal(404, "path", f"{asked.method} {asked.target[:64]} is not served here")
     if len(asked.content) > MAX_REQUEST:
         return refusal(413, "too-large", f"a request has at most {MAX_REQUEST} bytes of content")
-    model = _model(asked.content)
-    if model is None:
+    body = _body(asked.content)
+    model = body.get("model")
+    if not isinstance(model, str) or not model:
         return refusal(400, "model", "the body must be a JSON object that names a model", "model")
     fields = [("content-type", messages.JSON)]
     if not options.receipt:
@@ -104,6 +109,7 @@ def prepare(asked: Asked, options: Options, service: str) -> Call | Answer:
             headers=tuple(fields),
             content=asked.content,
         ),
+        wanted=budget.wanted(asked.target, body),
     )
 
 
@@ -136,13 +142,13 @@ def refusal(status: int, code: str, message: str, param: str | None = None) -> A
     return _json(status, {"error": error})
 
 
-def _model(content: bytes) -> str | None:
+def _body(content: bytes) -> Mapping[str, object]:
+    """Read the body; what is no JSON object names nothing."""
     try:
         body = json.loads(content)
     except (ValueError, RecursionError):
-        return None
-    model = body.get("model") if isinstance(body, dict) else None
-    return model if isinstance(model, str) and model else None
+        return {}
+    return body if isinstance(body, dict) else {}
 
 
 def _json(status: int, document: object) -> Answer:

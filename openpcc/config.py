@@ -24,6 +24,7 @@ from transparency_log.errors import LogError
 from transparency_log.witness_policy import LogPolicy, Witness
 
 if TYPE_CHECKING:
+    from openpcc.token_settings import TokenSettings
     from transparency_log.provenance import ProvenancePolicy
 
 MAX_FILE = 2**20
@@ -103,6 +104,8 @@ class ClientConfig:
     """Model of `openpcc chat` when none is named; None: the service's first."""
     ca: Path | None = None
     """Extra root certificates for the relay's TLS; None: the system's alone."""
+    tokens: "TokenSettings | None" = None
+    """Where tokens come from, for a service that asks for them; None: nowhere."""
     policy_file: Path | None = None
     """Where the policy was read; None: no file, a program made it."""
 
@@ -125,6 +128,7 @@ class ClientConfig:
             state=home / table.text("state"),
             model=table.optional_text("model"),
             ca=_optional_path(home, table.optional_text("ca")),
+            tokens=_tokens(table, home),
         )
         table.end()
         return config
@@ -312,6 +316,14 @@ def checked_url(text: str, name: str) -> str:
 
 def _optional_path(home: Path, text: str | None) -> Path | None:
     return None if text is None else home / text
+
+
+def _tokens(table: Table, home: Path) -> "TokenSettings | None":
+    if "tokens" not in table:
+        return None
+    from openpcc.token_settings import read_tokens  # services with open admission need none
+
+    return read_tokens(table.table("tokens"), home)
 
 
 def _suites(table: Table) -> tuple[int, ...]:

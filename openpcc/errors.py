@@ -11,6 +11,12 @@
     ├── TransportError         the relay could not be reached, or broke the connection
     ├── TruncatedReplyError    the reply ended before its end; what was delivered is partial
     ├── ReceiptError           a receipt does not prove what it should
+    ├── TokenError             paying: nothing was lost, and the text says what to do
+    │   ├── WalletError        the wallet cannot be used; carries a code
+    │   ├── WalletEmptyError   fewer tokens than the request costs
+    │   ├── IssuerError        the issuer did not issue; the code is its word
+    │   ├── IssuerKeyError     it offers a key that the service's log entry does not name first
+    │   └── TokenRefusedError  the gateway took no token; is a GatewayError as well
     └── RotationError          an announcement of new keys does not let anybody change a policy
 
 Nothing here ever carries a prompt, a token or a key. The module is light: it imports nothing.
@@ -130,3 +136,66 @@ class ReceiptError(OpenPCCError):
 
 class RotationError(OpenPCCError):
     """An announcement of new keys is not proved, or not for this policy; the policy stays."""
+
+
+class TokenError(OpenPCCError):
+    """Tokens could not be had or spent. Nothing is lost by it; see docs/wallet.md."""
+
+
+class WalletError(TokenError):
+    """The wallet file cannot be used as it is; it was not changed.
+
+    Attributes:
+        code: `damaged`, `busy`, `full`, `permissions`, `newer`, `foreign`, `keystore`, `unusable`.
+    """
+
+    def __init__(self, code: str, message: str) -> None:
+        self.code = code
+        super().__init__(f"wallet: {message}")
+
+
+class WalletEmptyError(TokenError):
+    """The wallet has fewer tokens than the request costs; nothing was sent.
+
+    It is not filled by a request: the issuer could tell by the time who asked what.
+
+    Attributes:
+        held: tokens that could be spent now.
+        needed: what the request costs.
+    """
+
+    def __init__(self, *, held: int, needed: int) -> None:
+        self.held = held
+        self.needed = needed
+        super().__init__(f"the request costs {needed} tokens and the wallet has {held}")
+
+
+class IssuerError(TokenError):
+    """The issuer did not issue. What was asked for stays, and is asked for again with those bytes.
+
+    Attributes:
+        code: one of docs/formats.md section 9 as the issuer said it; `unreachable`, or `answer`
+            where its answer is no answer.
+        status: HTTP status that came with it; 0 if none did.
+    """
+
+    def __init__(self, code: str, status: int, message: str) -> None:
+        self.code = code
+        self.status = status
+        super().__init__(f"issuer: {message}")
+
+
+class IssuerKeyError(TokenError):
+    """The issuer does not offer the key that the service's newest log entry names.
+
+    Tokens of a key that is not everyone's would tell who spends them. Nothing was blinded.
+    """
+
+
+class TokenRefusedError(GatewayError, TokenError):
+    """The gateway did not take the tokens. Its word alone: the wallet asks for them back later.
+
+    Attributes:
+        code: one of the `token-` codes of docs/formats.md section 9.
+        status: HTTP status that came with it.
+    """

@@ -11,13 +11,23 @@ finished once. Whatever they return is authenticated; an end that was not authen
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from openpcc import receipts
-from openpcc.errors import DirectoryError, GatewayError, TruncatedReplyError
+from openpcc.errors import (
+    DirectoryError,
+    GatewayError,
+    TokenRefusedError,
+    TruncatedReplyError,
+)
 from openpcc.protocol import bhttp, chunked_ohttp, messages
 from openpcc.protocol.errors import ProtocolError
 from openpcc.protocol.ohttp import KeyConfig
+from openpcc.protocol.sealing import NO_TOKENS
 from openpcc.trust import TrustedNode, seal
+
+if TYPE_CHECKING:
+    from openpcc.tokens.payment import Payment
 
 STREAMED = replace(bhttp.LIMITS, content=2**40)
 """A streamed reply is handed on piece by piece; the number of chunks under one key bounds it. The
@@ -75,7 +85,11 @@ class GatewayExchange:
 
 
 class SealedExchange:
-    """A request sealed to verified nodes, and the reply of whichever of them served it."""
+    """A request sealed to verified nodes, and the reply of whichever of them served it.
+
+    `body` is what is sent: the sealed request in a fresh encapsulation. `repeat` makes another one
+    of the same sealed bytes, which nodes and gateway know to be the same request.
+    """
 
     def __init__(
         self,
@@ -85,18 +99,41 @@ class SealedExchange:
         *,
         model: str,
         now: int,
+        payment: "Payment | None" = None,
     ) -> None:
         self._message = bhttp.encode_request(request)
-        self._sealed = seal(nodes, self._message, model=model, now=now)
-        self._nodes = tuple(nodes)
-        self._outer = GatewayExchange(
-            keys, carriage(self._sealed.body, request.authority), limits=STREAMED
+        self._sealed = seal(
+            nodes,
+            self._message,
+            model=model,
+            now=now,
+            max_output=0 if payment is None else payment.max_output,
+            token_digest=NO_TOKENS if payment is None else payment.token_digest,
         )
+        self._nodes = tuple(nodes)
+        self._keys = keys
+        paid = () if payment is None else payment.fields(self._sealed.request_digest)
+        self._carriage = carriage(self._sealed.body, request.authority, paid)
+        self.repeat()
+
+    def repeat(self) -> None:
+        """Encapsulate the same sealed bytes anew; what was fed before is forgotten."""
+        self._outer = GatewayExchange(self._keys, self._carriage, limits=STREAMED)
         self._status: int | None = None
         self._refusal = bytearray()
         self._opener = self._sealed.open_reply()
         self._response = _Response(lambda: self._opener.receipt_salt or b"")
         self.body = self._outer.body
+
+    @property
+    def request_digest(self) -> bytes:
+        """The digest that tokens pay for and receipts name."""
+        return self._sealed.request_digest
+
+    @property
+    def expires(self) -> int:
+        """When the sealed request expires, Unix seconds."""
+        return self._sealed.header.expires
 
     def feed(self, data: bytes) -> list[bhttp.Event]:
         """Take bytes off the wire; return what the node said with them.
@@ -110,12 +147,12 @@ class SealedExchange:
         """Take the end of the stream.
 
         Raises:
-            GatewayError: this was a refusal from outside the seal.
+            GatewayError: this was a refusal from outside the seal; of tokens, a TokenRefusedError.
             TruncatedReplyError: the node's authenticated end had not come.
         """
         events = self._inner(self._outer.finish())
         if self._status != 200:
-            raise self._gateway_error()
+            raise gateway_error(bytes(self._refusal), self._status or 502)
         try:
             for piece in self._opener.finish():
                 events += self._response.feed(piece)
@@ -169,10 +206,6 @@ class SealedExchange:
         except ProtocolError as error:
             raise TruncatedReplyError("the node's reply is not authentic") from error
 
-    def _gateway_error(self) -> GatewayError:
-        code = messages.decode_error(bytes(self._refusal)) or "unknown"
-        return GatewayError(code, self._status or 502)
-
 
 class _Response:
     """Decodes the inner response and digests it for the receipt, as far as its trailers."""
@@ -201,13 +234,20 @@ class _Response:
         return hasher.digest()
 
 
-def carriage(body: bytes, authority: str) -> bhttp.Request:
-    """Wrap a sealed request as the request inside OHTTP."""
+def carriage(body: bytes, authority: str, paid: bhttp.Fields = ()) -> bhttp.Request:
+    """Wrap a sealed request, and the tokens that pay for it, as the request inside OHTTP."""
     return bhttp.Request(
         method="POST",
         scheme="https",
         authority=authority,
         path="/sealed",
-        headers=(("content-type", messages.SEALED_REQUEST),),
+        headers=(("content-type", messages.SEALED_REQUEST), *paid),
         content=body,
     )
+
+
+def gateway_error(document: bytes, status: int) -> GatewayError:
+    """Read what the gateway refused with; the text beside the code is not for programs."""
+    code = messages.decode_error(document) or "unknown"
+    kind = TokenRefusedError if code.startswith("token-") else GatewayError
+    return kind(code, status)

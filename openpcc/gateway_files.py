@@ -6,9 +6,10 @@ gateway sees that somebody behind the relay reads public files; the relay sees l
 
 from openpcc.carrier import Carrier
 from openpcc.errors import DirectoryError, GatewayError
-from openpcc.exchange import GatewayExchange
+from openpcc.exchange import GatewayExchange, gateway_error
 from openpcc.protocol import bhttp, messages
 from openpcc.protocol.ohttp import KeyConfig
+from openpcc.protocol.payment import RECLAIM_MEDIA_TYPE
 from transparency_log.errors import FetchError, NotFoundError
 
 
@@ -43,6 +44,18 @@ class GatewayFiles:
         status, data = self._ask(_challenge(self._service, challenge), limit)
         if status != 200:
             raise GatewayError(messages.decode_error(data) or "upstream", status)
+        return data
+
+    def reclaim(self, body: bytes) -> bytes:
+        """Ask for tokens back whose request came to nothing; give the answer.
+
+        Raises:
+            GatewayError: the gateway refused; of tokens, a TokenRefusedError.
+            DirectoryError, TransportError, TruncatedReplyError: as `get`.
+        """
+        status, data = self._ask(_reclaim(self._service, body), messages.MAX_ERROR)
+        if status != 200:
+            raise gateway_error(data, status)
         return data
 
     def _ask(self, request: bhttp.Request, limit: int) -> tuple[int, bytes]:
@@ -84,4 +97,15 @@ def _challenge(service: str, challenge: messages.Challenge) -> bhttp.Request:
         path="/challenge",
         headers=(("content-type", messages.OCTETS),),
         content=challenge.encode(),
+    )
+
+
+def _reclaim(service: str, body: bytes) -> bhttp.Request:
+    return bhttp.Request(
+        method="POST",
+        scheme="https",
+        authority=service,
+        path="/tokens",
+        headers=(("content-type", RECLAIM_MEDIA_TYPE),),
+        content=body,
     )

@@ -17,6 +17,7 @@ from openpcc.protocol.ohttp import KeyConfig
 
 if TYPE_CHECKING:
     from openpcc.receipts import Receipt
+    from openpcc.tokens.payment import Payment
     from openpcc.trust import TrustedNode
 
 FORWARDED = frozenset(
@@ -37,6 +38,9 @@ class Reply:
     """One request and its reply.
 
     Attributes:
+        body: what to send to the relay.
+        paid: whether tokens pay for it.
+        fed: whether any byte came back.
         status: HTTP status the node gave; None until it came.
         headers: the node's response fields.
         receipt: the verified receipt. None if there was none: a node signs none for an error, for
@@ -45,14 +49,57 @@ class Reply:
     """
 
     def __init__(
-        self, keys: KeyConfig, nodes: "Sequence[TrustedNode]", call: Call, *, now: int
+        self,
+        keys: KeyConfig,
+        nodes: "Sequence[TrustedNode]",
+        call: Call,
+        *,
+        now: int,
+        payment: "Payment | None" = None,
     ) -> None:
-        self._exchange = SealedExchange(keys, nodes, call.request, model=call.model, now=now)
+        """Seal a request.
+
+        Args:
+            keys: the gateway's.
+            nodes: the candidates, in the order they stand in the header.
+            call: what to ask.
+            now: to seal at.
+            payment: the tokens that pay for it; None with open admission.
+
+        Raises:
+            DirectoryError: see `openpcc.trust.seal`.
+        """
+        self._exchange = SealedExchange(
+            keys, nodes, call.request, model=call.model, now=now, payment=payment
+        )
+        self.paid = payment is not None
+        self._begin()
+
+    def _begin(self) -> None:
         self.body = self._exchange.body
+        self.fed = False
         self.status: int | None = None
         self.headers: tuple[tuple[str, str], ...] = ()
         self.receipt: Receipt | None = None
         self.receipt_document = b""
+
+    def repeat(self) -> None:
+        """Make another body of the same sealed bytes, after a try that came to nothing.
+
+        See docs/decisions/0017: the same request at its nodes, and paid with the same tokens.
+        """
+        self._exchange.repeat()
+        self._begin()
+
+    @property
+    def request_digest(self) -> bytes:
+        """The digest of the sealed request, which its tokens pay for."""
+        return self._exchange.request_digest
+
+    @property
+    def expires(self) -> int:
+        """When the sealed request expires, Unix seconds."""
+        return self._exchange.expires
 
     @property
     def node(self) -> "TrustedNode | None":
@@ -65,6 +112,7 @@ class Reply:
         Raises:
             TruncatedReplyError: the bytes are not authentic.
         """
+        self.fed = True
         return self._pieces(self._exchange.feed(data))
 
     def finish(self) -> list[bytes]:

@@ -8,10 +8,12 @@ are `openpcc.nodes`, the bytes are `openpcc.exchange`; here they meet the caller
 which may be `httpx` or its successor line `httpx2` (the `openai` SDK's): the answer is built with
 the library that the request came from.
 
-Nothing is retried here: a second try would be a second sealed request, and the caller's to decide.
+No request is sealed twice here: a second one would be the caller's to decide. What came to nothing
+before any reply may be sent once more as it is, see `openpcc.repetition`.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, ExitStack
 from functools import cache
@@ -22,11 +24,11 @@ from typing import cast
 
 import httpx
 
-from openpcc import answers, clock, relays
+from openpcc import answers, clock, paying, relays, repetition
 from openpcc.answers import Answer, Asked, Options
 from openpcc.carrier import AsyncCarrier, Carrier
 from openpcc.config import ClientConfig
-from openpcc.errors import TransportError, TruncatedReplyError
+from openpcc.errors import GatewayError, TransportError, TruncatedReplyError
 from openpcc.nodes import NodeBook
 from openpcc.reply import Reply
 
@@ -54,6 +56,7 @@ class Transport(httpx.BaseTransport):
         self._options = Options(pace=pace, receipt=receipt)
         self.config = load(config)
         self.book = NodeBook(self.config)
+        self._purse = paying.open_purse(self.config, self.book)
         self._carrier = Carrier(relays.of_process(self.config.relays), self.config.ca)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -62,6 +65,7 @@ class Transport(httpx.BaseTransport):
         Raises:
             RefusedError, DirectoryError: no node may be trusted; nothing was sent.
             UnknownModelError, UnknownPaceError: the service does not offer it; nothing was sent.
+            TokenError: the service asks for tokens, and they could not be spent.
             GatewayError, TransportError: not served, or not reached.
             TruncatedReplyError: the reply was cut, here or while its content is read.
         """
@@ -76,16 +80,37 @@ class Transport(httpx.BaseTransport):
             return _answer(request, call)
         selection = self.book.candidates(call.model, clock.now())
         call = answers.paced(call, self._options, selection.paces)
-        reply = Reply(selection.keys, selection.nodes, call, now=selection.now)
+        reply = paying.sealed(selection, call, self._purse)
+        if isinstance(reply, Answer):
+            return _answer(request, reply)
         with self.book.learning(), ExitStack() as stack:
+            stack.callback(paying.settle, reply, self._purse)
             stack.callback(reply.close)
-            chunks = stack.enter_context(self._carrier.exchange(reply.body))
-            content = _content(reply, chunks)
-            next(content)  # runs until the status is known
+            content = self._content(reply, stack)
             return _response(request, reply, _sync_stream(request)(content, stack.pop_all()))
+
+    def _content(self, reply: Reply, stack: ExitStack) -> Iterator[bytes]:
+        """Send, once more if need be, until the status is known."""
+        try:
+            return self._try(reply, stack)
+        except (GatewayError, TransportError) as error:
+            if not repetition.may_repeat(reply, error, now=clock.now()):
+                raise
+        time.sleep(repetition.pause())
+        reply.repeat()
+        return self._try(reply, stack)
+
+    def _try(self, reply: Reply, stack: ExitStack) -> Iterator[bytes]:
+        with ExitStack() as trying:
+            content = _content(reply, trying.enter_context(self._carrier.exchange(reply.body)))
+            next(content)  # runs until the status is known
+            stack.enter_context(trying.pop_all())
+            return content
 
     def close(self) -> None:
         """Close every connection and stop the background verification."""
+        if self._purse is not None:
+            self._purse.close()
         self.book.close()
         self._carrier.close()
 
@@ -100,6 +125,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         self._options = Options(pace=pace, receipt=receipt)
         self.config = load(config)
         self.book = NodeBook(self.config)
+        self._purse = paying.open_purse(self.config, self.book)
         self._carrier = AsyncCarrier(relays.of_process(self.config.relays), self.config.ca)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -116,17 +142,43 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         if selection is None:
             selection = await asyncio.to_thread(self.book.candidates, call.model, clock.now())
         call = answers.paced(call, self._options, selection.paces)
-        reply = Reply(selection.keys, selection.nodes, call, now=selection.now)
+        if selection.service.parameters.tokens is None:
+            reply = paying.sealed(selection, call, None)
+        else:  # the wallet is a file
+            reply = await asyncio.to_thread(paying.sealed, selection, call, self._purse)
+        if isinstance(reply, Answer):
+            return _answer(request, reply)
         with self.book.learning():
             async with AsyncExitStack() as stack:
+                if reply.paid:
+                    stack.push_async_callback(asyncio.to_thread, paying.settle, reply, self._purse)
                 stack.callback(reply.close)
-                chunks = await stack.enter_async_context(self._carrier.exchange(reply.body))
-                content = _acontent(reply, chunks)
-                await anext(content)  # runs until the status is known
+                content = await self._content(reply, stack)
                 return _response(request, reply, _async_stream(request)(content, stack.pop_all()))
+
+    async def _content(self, reply: Reply, stack: AsyncExitStack) -> AsyncIterator[bytes]:
+        """Send, once more if need be, until the status is known."""
+        try:
+            return await self._try(reply, stack)
+        except (GatewayError, TransportError) as error:
+            if not repetition.may_repeat(reply, error, now=clock.now()):
+                raise
+        await asyncio.sleep(repetition.pause())
+        reply.repeat()
+        return await self._try(reply, stack)
+
+    async def _try(self, reply: Reply, stack: AsyncExitStack) -> AsyncIterator[bytes]:
+        async with AsyncExitStack() as trying:
+            chunks = await trying.enter_async_context(self._carrier.exchange(reply.body))
+            content = _acontent(reply, chunks)
+            await anext(content)  # runs until the status is known
+            await stack.enter_async_context(trying.pop_all())
+            return content
 
     async def aclose(self) -> None:
         """Close every connection and stop the background verification."""
+        if self._purse is not None:
+            await asyncio.to_thread(self._purse.close)
         await asyncio.to_thread(self.book.close)  # waits for its thread
         await self._carrier.aclose()
 

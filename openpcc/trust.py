@@ -160,7 +160,13 @@ def establish(
 
 
 def seal(
-    nodes: Sequence[TrustedNode], message: bytes, *, model: str, now: int
+    nodes: Sequence[TrustedNode],
+    message: bytes,
+    *,
+    model: str,
+    now: int,
+    max_output: int = 0,
+    token_digest: bytes = sealing.NO_TOKENS,
 ) -> sealing.SealedRequest:
     """Seal one message to verified nodes; the only way to seal anything.
 
@@ -169,6 +175,8 @@ def seal(
         message: a Binary HTTP request.
         model: name of the model that may serve it.
         now: Unix seconds, the later of the local clock and the newest witnessed time.
+        max_output: most output tokens of the reply; 0 with open admission.
+        token_digest: of the tokens that pay; left out with open admission.
 
     Raises:
         DirectoryError: a node's trust has expired, or it does not serve that model, or its key
@@ -187,7 +195,8 @@ def seal(
             message,
             model=model,
             expires=-(-(now + REQUEST_LIFE) // 60) * 60,
-            max_output=0,
+            max_output=max_output,
+            token_digest=token_digest,
         )
     except ProtocolError as error:
         raise DirectoryError("unavailable", f"nothing can be sealed: {error}") from error

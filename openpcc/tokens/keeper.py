@@ -1,0 +1,67 @@
+"""The thread that keeps the wallet filled, at times that say nothing.
+
+Two Poisson processes, one for buying and one for asking back. Pauses are exponential, drawn anew by
+a CSPRNG: the process has no memory, so when it looks tells neither when the program was started nor
+when anything was asked or paid. Nothing here is ever set off by a request, or by an empty wallet.
+"""
+
+import math
+import secrets
+import threading
+from collections.abc import Callable
+
+from openpcc.errors import OpenPCCError
+
+Act = Callable[[], object]
+
+
+class Keeper:
+    """Does two things at random times until it is closed."""
+
+    def __init__(self, *, fill: Act, fill_every: float, reclaim: Act, reclaim_every: float) -> None:
+        """Do nothing yet.
+
+        Args:
+            fill: tops up the stock.
+            fill_every: mean seconds between two times.
+            reclaim: asks back the tokens of one request.
+            reclaim_every: mean seconds between two times.
+        """
+        self._acts = ((fill, fill_every), (reclaim, reclaim_every))
+        self._closed = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self.problem: OpenPCCError | None = None
+        """Why the last time came to nothing; None: it did not."""
+
+    def start(self) -> None:
+        """Begin; a second call does nothing."""
+        if self._threads or self._closed.is_set():
+            return
+        for number, (act, every) in enumerate(self._acts):
+            thread = threading.Thread(
+                target=self._keep, args=(act, every), name=f"openpcc-tokens-{number}", daemon=True
+            )
+            self._threads.append(thread)
+            thread.start()
+
+    def close(self) -> None:
+        """End; what is under way is waited for, a little."""
+        self._closed.set()
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(timeout=5)
+
+    def _keep(self, act: Act, every: float) -> None:
+        while not self._closed.wait(pause(every)):
+            try:
+                act()
+            except OpenPCCError as error:
+                self.problem = error  # the wallet is as it was; the next time comes by itself
+            else:
+                self.problem = None
+
+
+def pause(mean: float) -> float:
+    """Draw an exponential pause."""
+    # 53 bits in (0, 1]: the logarithm of 0 there is not.
+    return -math.log((secrets.randbits(53) + 1) / 2**53) * mean
