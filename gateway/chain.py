@@ -26,6 +26,9 @@ from gateway.keyholders import Keyholder, Keyholders
 from gateway.keys import write_new
 from gateway.publication import MAX_NODE_KEYS
 from gateway.slots import Slots, Tenant
+from gateway.token_keys import ListedKey, ListedKeys
+from openpcc.protocol.errors import ProtocolError
+from openpcc.protocol.privacypass import IssuerKey
 from transparency_log.entry import Service
 from transparency_log.strict_json import (
     Members,
@@ -73,6 +76,7 @@ class ChainState:
         status: None before the first one was read.
         slots: directory slots by model name.
         holders: nodes with keys that clients may still use.
+        issuer_keys: token issuer keys, offered or still listed.
     """
 
     service: str
@@ -82,6 +86,7 @@ class ChainState:
     status: NewestStatus | None = None
     slots: Mapping[str, Slots] = field(default_factory=dict)
     holders: Keyholders = field(default_factory=dict)
+    issuer_keys: ListedKeys = ()
 
     @property
     def next_sequence(self) -> int:
@@ -238,6 +243,10 @@ def _encode(state: ChainState) -> bytes:
                 }
                 for place, one in state.holders.items()
             ],
+            "issuer_keys": [
+                {"key": b64encode(one.key.spki), "offered": one.offered, "until": one.until}
+                for one in state.issuer_keys
+            ],
         }
     )
 
@@ -253,6 +262,7 @@ def _parse(data: bytes) -> ChainState:
         status=_status(members.child_or_null("status")),
         slots=dict(map(_slots, members.children("slots", limit=1024))),
         holders=dict(map(_holder, members.children("holders", limit=MAX_SLOTS))),
+        issuer_keys=tuple(map(_issuer_key, members.children("issuer_keys", limit=64))),
     )
     members.end()
     return state
@@ -318,3 +328,14 @@ def _key(members: Members) -> tuple[bytes, int]:
     key = members.hex("key", size=32), members.integer("until")
     members.end()
     return key
+
+
+def _issuer_key(members: Members) -> ListedKey:
+    spki = members.data("key", limit=512)
+    try:
+        key = IssuerKey.parse(spki)
+    except ProtocolError as error:
+        raise StrictJSONError(f"{members.name}.key: {error}") from error
+    listed = ListedKey(key=key, offered=members.boolean("offered"), until=members.integer("until"))
+    members.end()
+    return listed

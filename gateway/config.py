@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 from gateway.errors import ConfigurationError
 from openpcc.protocol.messages import WINDOW
+from transparency_log.service import LEAST_OUTPUT, MOST_OUTPUT
 
 MAX_FILE = 1 << 20
 """Bytes of a configuration file: thousands of nodes fit."""
@@ -224,6 +225,30 @@ class DnsName:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TokenSettings:
+    """The `[tokens]` table: what a request is paid with."""
+
+    # Where the issuer serves its directory (docs/issuer.md).
+    issuer: str
+    # The issuer's name in token challenges; a token of another name does not pay here.
+    name: str
+    # Most output tokens of a model that one token buys: a power of two.
+    output: int = 1024
+
+    def check(self) -> None:
+        """Refuse what a service entry cannot say.
+
+        Raises:
+            ConfigurationError: names the setting and the remedy.
+        """
+        check_url("tokens.issuer", self.issuer)
+        if not re.fullmatch(r"[!-~]{1,255}", self.name):
+            raise ConfigurationError("tokens.name: expected the issuer's name, like i.example")
+        if not LEAST_OUTPUT <= self.output <= MOST_OUTPUT or self.output.bit_count() != 1:
+            raise ConfigurationError(f"tokens.output: a power of two from {LEAST_OUTPUT}")
+
+
+@dataclass(frozen=True, kw_only=True)
 class PublisherConfig(ServerConfig):
     """Settings of `openpcc-gateway --role publisher`."""
 
@@ -261,6 +286,8 @@ class PublisherConfig(ServerConfig):
     candidates: int = 3
     # Ways a reply may be paced.
     pace: tuple[str, ...] = ("latency", "paced")
+    # What a request is paid with; left out: admission is open.
+    tokens: TokenSettings | None = None
     # Seconds after start to wait for nodes without evidence before listing the others.
     wait: float = 30.0
     # Seconds between rounds of looking at log and nodes.
@@ -284,6 +311,8 @@ class PublisherConfig(ServerConfig):
             raise ConfigurationError(f"dns_time: more than 0 and at most {MAX_DNS_TIME} seconds")
         if not max(1, len(urls)) <= self.max_nodes <= MAX_NODES:
             raise ConfigurationError(f"max_nodes: the listed ones at least, at most {MAX_NODES}")
+        if self.tokens is not None:
+            self.tokens.check()
         if not 1 <= self.candidates <= 8:
             raise ConfigurationError("candidates: a number of 1 to 8")
         if not self.pace or not set(self.pace) <= {"latency", "paced"}:

@@ -27,9 +27,16 @@ from gateway.errors import ChainError, UpstreamError
 from gateway.evidence import Evidence
 from gateway.keyholders import listed, located, moves, sole_holders
 from gateway.log_reader import LogReader
-from gateway.publication import Publication, PublishedModel, PublishedNode
+from gateway.publication import (
+    MAX_TOKEN_KEYS,
+    Publication,
+    PublishedModel,
+    PublishedNode,
+    PublishedTokens,
+)
 from gateway.slots import moved
 from gateway.telemetry import Telemetry, log
+from gateway.token_keys import IssuerReader, after_listing, offered_keys, paying_keys
 from gateway.window import VALIDITY, Listing, Window, grid
 from transparency_log.entry import (
     EntrySigners,
@@ -43,6 +50,7 @@ from transparency_log.errors import LogError, MalformedError, UntrustedError
 from transparency_log.service import (
     Parameters,
     ServiceStatement,
+    TokenTerms,
 )
 
 BUNDLES_A_ROUND = 64
@@ -67,8 +75,13 @@ class Publisher:
         clock: Callable[[], float],
         monotonic: Callable[[], float],
         status_signers: EntrySigners,
+        issuer: IssuerReader | None = None,
     ) -> None:
-        """Continue the chain of `state`; `clock` gives Unix seconds."""
+        """Continue the chain of `state`; `clock` gives Unix seconds.
+
+        `issuer` is there exactly where the configuration says tokens.
+        """
+        self._issuer = issuer
         self._config = config
         self._state = state
         self._signer = signer
@@ -132,6 +145,7 @@ class Publisher:
         caught_up = await self._scan(checkpoint.size)
         await self._discovery.round(beacon=beacon, endorsements=self._endorsements)
         await self._follow_moves()
+        await self._look_at_issuer()
         if not caught_up:
             return
         if self._state.pending is not None:
@@ -186,6 +200,8 @@ class Publisher:
             return False
         if self._state.status is None or not self._listed(now):
             return False
+        if self._issuer is not None and not offered_keys(self._state.issuer_keys):
+            return False  # the issuer was never read: nobody could pay
         waited = self._monotonic() - self._started >= self._config.wait
         return waited or self._discovery.complete(now)
 
@@ -204,6 +220,11 @@ class Publisher:
             self.window = replace(self.window, publication=publication)
             log("nodes-moved", sequence=publication.sequence)
 
+    async def _look_at_issuer(self) -> None:
+        if self._issuer is not None:
+            keys = await self._issuer.look(self._state.issuer_keys, now=self._clock())
+            await self._store(replace(self._state, issuer_keys=keys))
+
     async def _publish(self) -> None:
         now = self._clock()
         listing = Listing.of(self._listed(now), self._state.slots, not_before=grid(now))
@@ -212,7 +233,16 @@ class Publisher:
         self._submitting = listing
         until = listing.not_before + VALIDITY
         holders = listed(self._state.holders, listing.evidence, until=until, now=now)
-        await self._store(replace(self._state, pending=entry, slots=listing.slots, holders=holders))
+        keys = after_listing(self._state.issuer_keys, until=until, now=now)
+        await self._store(
+            replace(
+                self._state,
+                pending=entry,
+                slots=listing.slots,
+                holders=holders,
+                issuer_keys=keys,
+            )
+        )
         await self._submit()
 
     def _keep(self, listing: Listing, now: int) -> None:
@@ -235,8 +265,10 @@ class Publisher:
             not_after=listing.not_before + VALIDITY,
             models=listing.served_models(),
             ohttp_keys=sha256(self.ohttp_keys).digest(),
-            issuer_keys=(),
-            parameters=Parameters(candidates=self._config.candidates, pace=self._config.pace),
+            issuer_keys=self._issuer_keys(),
+            parameters=Parameters(
+                candidates=self._config.candidates, pace=self._config.pace, tokens=self._terms()
+            ),
         )
 
     async def _submit(self) -> None:
@@ -277,6 +309,28 @@ class Publisher:
                 for name, one in listing.directories.items()
             ),
             nodes=self._nodes(),
+            tokens=self._tokens(),
+        )
+
+    def _terms(self) -> TokenTerms | None:
+        settings = self._config.tokens
+        if settings is None:
+            return None
+        return TokenTerms(issuer=settings.name, output=settings.output)
+
+    def _issuer_keys(self) -> tuple[bytes, ...]:
+        if self._config.tokens is None:
+            return ()
+        return tuple(key.id for key in offered_keys(self._state.issuer_keys))
+
+    def _tokens(self) -> PublishedTokens | None:
+        """Give the terms with all keys that clients may hold by an entry that has not run out."""
+        terms = self._terms()
+        if terms is None:
+            return None
+        keys = paying_keys(self._state.issuer_keys, now=self._clock(), most=MAX_TOKEN_KEYS)
+        return PublishedTokens(
+            issuer=terms.issuer, output=terms.output, keys=tuple(key.spki for key in keys)
         )
 
     def _nodes(self) -> tuple[PublishedNode, ...]:

@@ -19,6 +19,7 @@ from gateway.places import AddressSource, Places, ServiceSource, Source, StaticS
 from gateway.publisher import Publisher
 from gateway.resolver import Resolver
 from gateway.telemetry import Telemetry
+from gateway.token_keys import IssuerReader
 from openpcc.protocol import messages
 from openpcc.protocol.errors import ProtocolError
 from openpcc.protocol.ohttp import parse_configs
@@ -80,6 +81,9 @@ class PublisherProgram:
             clock=clock,
             monotonic=time.monotonic,
             status_signers=status_signers,
+            issuer=None
+            if config.tokens is None
+            else IssuerReader(config.tokens.issuer, self._outbound, time.monotonic),
         )
 
     def ready(self) -> bool:
