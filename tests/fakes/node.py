@@ -5,6 +5,7 @@ test can break off where it likes. `Node` scripts are made by the functions belo
 """
 
 import asyncio
+import ssl
 import threading
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
@@ -72,10 +73,18 @@ Script = Callable[[Exchange], Awaitable[None]]
 class FarEnd:
     """A server in a thread of its own. `script` may be replaced between requests."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(
+        self,
+        script: Script,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.script = script
+        self._where, self._tls = (host, port), tls
         self.got: list[Got] = []
-        self.url = ""
+        self.url, self.port = "", 0
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._main, daemon=True)
 
@@ -100,8 +109,12 @@ class FarEnd:
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        server = await asyncio.start_server(self._connection, "127.0.0.1", 0, limit=1 << 20)
-        self.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        host, port = self._where
+        server = await asyncio.start_server(
+            self._connection, host, port, limit=1 << 20, ssl=self._tls
+        )
+        self.port = server.sockets[0].getsockname()[1]
+        self.url = f"{'https' if self._tls else 'http'}://{host}:{self.port}"
         self._ready.set()
         await self._stop.wait()
         server.close()

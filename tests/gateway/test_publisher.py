@@ -1,123 +1,27 @@
 """The publisher against a log and nodes on real sockets: chain, slots, restart, faults."""
 
-import asyncio
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from gateway import chain
 from gateway.archive import RETENTION, Archive
-from gateway.config import NodeAddress, PublisherConfig
 from gateway.directory import Directory
-from gateway.discovery import FRESH, Discovery
+from gateway.discovery import FRESH
 from gateway.errors import ChainError, ConfigurationError, UpstreamError
 from gateway.evidence import read_evidence
-from gateway.log_reader import LogReader
-from gateway.outbound import Outbound
 from gateway.places import Place
-from gateway.publisher import Publisher
-from gateway.publisher_app import places
-from gateway.telemetry import LineFormatter, Telemetry
-from gateway.window import Window
+from gateway.telemetry import LineFormatter
 from openpcc.protocol.hpke import KEM_X25519
-from openpcc.protocol.messages import DirectoryLeaf, machine_digest
+from openpcc.protocol.messages import machine_digest
 from openpcc.protocol.sealing import NodePrivateKey, model_id
-from tests.fakes.node import FarEnd
-from tests.gateway.surroundings import START, LogScript, NodeScript
+from tests.gateway.publishing import KEYS, SERVICE, machines, world
+from tests.gateway.surroundings import START, NodeScript
 from tests.transparency_log.memory_log import status_entry
-from transparency_log.entry import Service, verify_service
-from transparency_log.strict_json import b64decode
 
-SERVICE = "demo.example"
 PLACE = Place(name="http://x", url="http://x")
-KEYS = b"the public ohttp file"
-
-
-class World:
-    """A publisher whose clocks the test turns; `start` makes it anew from its files."""
-
-    def __init__(self, folder: Path, stack: ExitStack, nodes: list[NodeScript]) -> None:
-        self.now, self.monotonic = float(START), 0.0
-        self.log = LogScript()
-        self.log.memory.entries.append(status_entry(self.log.memory, 0))
-        self.nodes = nodes
-        (folder / "archive").mkdir()
-        self.config = PublisherConfig(
-            service=SERVICE,
-            nodes=tuple(NodeAddress(url=stack.enter_context(FarEnd(n)).url) for n in nodes),
-            log=stack.enter_context(FarEnd(self.log)).url,
-            service_key=folder / "unused",
-            status_keys=(),
-            ohttp_keys=folder / "unused",
-            state=folder / "state.json",
-            archive=folder / "archive",
-            candidates=2,
-        )
-        chain.create(self.config.state, service=SERVICE)
-        self.start()
-
-    def start(self) -> None:
-        config, memory = self.config, self.log.memory
-        self.outbound = Outbound(connect_timeout=3, reply_timeout=10, keep_alive=2, ca=None)
-        self.publisher = Publisher(
-            config=config,
-            state=chain.load(config.state, service=SERVICE),
-            signer=memory.service,
-            ohttp_keys=KEYS,
-            endorsements=None,
-            reader=LogReader(url=config.log, outbound=self.outbound),
-            discovery=Discovery(places(config, self.ticks), self.outbound, self.ticks),
-            archive=Archive(config.archive),
-            telemetry=Telemetry("publisher"),
-            clock=lambda: self.now,
-            monotonic=lambda: self.monotonic,
-            status_signers=memory.signers(memory.status),
-        )
-
-    def ticks(self) -> float:
-        return self.monotonic
-
-    def rounds(self, number: int = 1) -> None:
-        async def run() -> None:
-            async with self.outbound:
-                for _ in range(number):
-                    await self.publisher.round()
-
-        asyncio.run(run())
-
-    def pass_time(self, seconds: float) -> None:
-        self.now += seconds
-        self.monotonic += seconds
-
-    @property
-    def window(self) -> Window:
-        assert self.publisher.window is not None
-        return self.publisher.window
-
-    def chain(self) -> list[Service]:
-        """Read every service entry in the log."""
-        signers = self.log.memory.signers(self.log.memory.service)
-        entries = (one for one in self.log.memory.entries if one in self.log.added)
-        return [verify_service(entry, signers) for entry in entries]
-
-    def leaves(self, model: str = "demo") -> list[DirectoryLeaf | None]:
-        data = self.window.shard(model_id(model).hex(), 0)
-        assert data is not None
-        return [DirectoryLeaf.parse(b64decode(leaf)) for leaf in json.loads(data)["leaves"]]
-
-
-@contextmanager
-def world(folder: Path, *nodes: NodeScript) -> Iterator[World]:
-    with ExitStack() as stack:
-        yield World(folder, stack, list(nodes) or [NodeScript(b"machine-0")])
-
-
-def machines(leaves: list[DirectoryLeaf | None]) -> list[bytes | None]:
-    return [None if leaf is None else leaf.machine for leaf in leaves]
 
 
 def test_publishes_once_all_nodes_gave_evidence(tmp_path: Path) -> None:
