@@ -13,10 +13,10 @@
       BusyError           busy         503  not taken, another node may be tried
       SignatureError      signature    422  a blind signature does not verify (RFC 9474)
       TokenError          token        401  this token does not pay (RFC 9577)
-        TokenTypeError      token-type       …  it is of another token type
-        TokenChallengeError token-challenge  …  it was made for another challenge
-        TokenKeyError       token-key        …  its issuer key is not accepted, or no longer
-        TokenForgedError    token-forged     …  its authenticator does not verify
+        TokenTypeError      unsupported  400  it is of another token type
+        TokenChallengeError token-origin 401  it was made for another issuer, origin or context
+        TokenKeyError       token-key    401  its issuer key is not accepted, or no longer
+        TokenForgedError    token-forged 401  its authenticator does not verify
       MisuseError         misuse       500  our own code used this package against its rules
         HPKEError                           … HPKE against its rules
 
@@ -121,13 +121,14 @@ class TokenError(ProtocolError):
 class TokenTypeError(TokenError):
     """The token is of a type that is not used here."""
 
-    code = "token-type"
+    code = "unsupported"
+    status = 400
 
 
 class TokenChallengeError(TokenError):
     """The token was made for another challenge: another origin, issuer or context."""
 
-    code = "token-challenge"
+    code = "token-origin"
 
 
 class TokenKeyError(TokenError):
@@ -168,10 +169,6 @@ _BY_CODE = {
         ReplayedError,
         TooLargeError,
         BusyError,
-        TokenTypeError,
-        TokenChallengeError,
-        TokenKeyError,
-        TokenForgedError,
     )
 }
 
@@ -180,7 +177,7 @@ def by_code(code: str) -> type[ProtocolError]:
     """Give the class of a code that arrived in an error document.
 
     Raises:
-        UnsupportedError: the code is not one of this protocol.
+        UnsupportedError: the code is not one of the sheet's.
     """
     try:
         return _BY_CODE[code]

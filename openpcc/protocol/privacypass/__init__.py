@@ -21,6 +21,8 @@ from openpcc.protocol.privacypass.authentication import (
 )
 from openpcc.protocol.privacypass.challenge import TOKEN_TYPE, TokenChallenge
 from openpcc.protocol.privacypass.issuance import (
+    BATCH_REQUEST_MEDIA_TYPE,
+    BATCH_RESPONSE_MEDIA_TYPE,
     MAX_BATCH,
     REQUEST_MEDIA_TYPE,
     REQUEST_SIZE,
@@ -51,6 +53,8 @@ from openpcc.protocol.privacypass.token import (
 )
 
 __all__ = [
+    "BATCH_REQUEST_MEDIA_TYPE",
+    "BATCH_RESPONSE_MEDIA_TYPE",
     "DIRECTORY_MEDIA_TYPE",
     "DIRECTORY_PATH",
     "MAX_BATCH",

@@ -4,7 +4,8 @@
     TokenResponse  blind_sig(256)
 
 A batch is 1 to 64 TokenRequests back to back, all under one key, answered by as many TokenResponses
-in the same order: a batch of one is exactly what the RFC has. Every batch of a client should have
+in the same order. A batch of one is exactly what the RFC has, and travels under its media types; a
+longer one has ours (docs/formats.md, section 11). Every batch of a client should have
 the same size, for the issuer sees it.
 """
 
@@ -16,6 +17,8 @@ from openpcc.protocol.privacypass.challenge import TOKEN_TYPE
 
 REQUEST_MEDIA_TYPE = "application/private-token-request"
 RESPONSE_MEDIA_TYPE = "application/private-token-response"
+BATCH_REQUEST_MEDIA_TYPE = "application/vnd.openpcc.token-requests"
+BATCH_RESPONSE_MEDIA_TYPE = "application/vnd.openpcc.token-responses"
 
 BLINDED_SIZE = 256
 REQUEST_SIZE = 2 + 1 + BLINDED_SIZE

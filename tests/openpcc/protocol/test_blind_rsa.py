@@ -78,6 +78,14 @@ def test_refuses_a_modulus_too_short_for_hash_and_salt():
         encode_pss(b"", bits=8 * 97, salt=b"s" * 48)
 
 
+@pytest.mark.parametrize(
+    "variant", [blind_rsa.PSS_DETERMINISTIC, blind_rsa.PSSZERO_DETERMINISTIC], ids=lambda v: v.name
+)
+def test_every_salt_is_fresh(variant):
+    first, second = (signed(variant, SIGNER, b"a message")[1] for _ in range(2))
+    assert (first != second) == (variant.salt_size > 0)
+
+
 def test_every_blinding_is_fresh():
     first, second = (blind_rsa.blind(VARIANT, KEY, b"a message") for _ in range(2))
     assert first.message != second.message

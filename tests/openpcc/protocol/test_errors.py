@@ -23,6 +23,13 @@ def test_every_code_has_its_class_and_status(code):
     assert (error.code, error.status) == (code, SHEET[code])
 
 
+def test_every_way_not_to_pay_has_a_code_of_its_own():
+    statuses = {one.code: one.status for one in errors.TokenError.__subclasses__()}
+    assert statuses == {
+        "unsupported": 400, "token-origin": 401, "token-key": 401, "token-forged": 401
+    }  # fmt: skip
+
+
 def test_refuses_a_code_of_another_protocol():
     with pytest.raises(errors.UnsupportedError):
         errors.by_code("misuse")
