@@ -5,8 +5,8 @@
 
 A batch is 1 to 64 TokenRequests back to back, all under one key, answered by as many TokenResponses
 in the same order. A batch of one is exactly what the RFC has, and travels under its media types; a
-longer one has ours (docs/formats.md, section 11). Every batch of a client should have
-the same size, for the issuer sees it.
+longer one has ours (docs/formats.md, section 11). Every batch of a client should have the same
+size, for the issuer sees it.
 """
 
 from collections.abc import Iterable

@@ -105,8 +105,6 @@ def _value(data: bytes, tag: int) -> tuple[bytes, bytes]:
     width = data[1] & 0x7F if data[1] & 0x80 else 0
     start = 2 + width
     size = int.from_bytes(data[2:start], "big") if width else data[1]
-    if start + size > len(data):
-        raise MalformedError("issuer key: cut short")
     return data[start : start + size], data[start + size :]
 
 

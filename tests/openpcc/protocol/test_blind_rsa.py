@@ -1,5 +1,7 @@
 """RFC 9474 at the client: what was blinded and signed verifies, and nothing else comes out."""
 
+import json
+
 import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -192,3 +194,20 @@ def test_refuses_an_r_that_shares_a_factor():
     p = SIGNER._key.private_numbers().p
     with pytest.raises(MalformedError):
         blind_rsa.blind_with(KEY, b"a message", salt=b"", r=p)
+
+
+@pytest.mark.parametrize("bits", [2048, 4096])
+def test_judges_ordinary_signatures_as_wycheproof_does(shared, bits):
+    name = f"rsa_pss_{bits}_sha384_mgf1_48_test.json"
+    document = json.loads((shared / "vectors" / "standards" / "wycheproof" / name).read_bytes())
+    for group in document["testGroups"]:
+        numbers = group["publicKey"]
+        key = PublicKey(n=int(numbers["modulus"], 16), e=int(numbers["publicExponent"], 16))
+        for case in group["tests"]:
+            message, signature = bytes.fromhex(case["msg"]), bytes.fromhex(case["sig"])
+            try:
+                blind_rsa.verify(VARIANT, key, message, signature)
+                found = "valid"
+            except SignatureError:
+                found = "invalid"
+            assert case["result"] in (found, "acceptable"), case["tcId"]
