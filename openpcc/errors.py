@@ -14,6 +14,7 @@
     ├── TokenError             paying: nothing was lost, and the text says what to do
     │   ├── WalletError        the wallet cannot be used; carries a code
     │   ├── WalletEmptyError   fewer tokens than the request costs
+    │   ├── TooExpensiveError  the reply may be longer than any payment buys
     │   ├── IssuerError        the issuer did not issue; the code is its word
     │   ├── IssuerKeyError     it offers a key that the service's log entry does not name first
     │   └── TokenRefusedError  the gateway took no token; is a GatewayError as well
@@ -168,6 +169,10 @@ class WalletEmptyError(TokenError):
         self.held = held
         self.needed = needed
         super().__init__(f"the request costs {needed} tokens and the wallet has {held}")
+
+
+class TooExpensiveError(TokenError):
+    """The request may have a longer reply than any payment buys; nothing was sent."""
 
 
 class IssuerError(TokenError):

@@ -40,6 +40,22 @@ def open_purse(config: ClientConfig, book: NodeBook) -> "Purse | None":
     return Purse(config, terms=lambda: _terms(book), ask=_asking(config, book))
 
 
+def count_stock(config: ClientConfig) -> int:
+    """Count the tokens that can be spent; no network, and no wallet is made.
+
+    Raises:
+        WalletError: the wallet cannot be used.
+    """
+    from openpcc.tokens.store import Store
+    from openpcc.tokens.wallet import Wallet
+
+    store = Store(config.state, config.policy.service)
+    try:
+        return Wallet(store).counts().stock if store.exists else 0
+    finally:
+        store.close()
+
+
 def sealed(selection: Selection, call: Call, purse: "Purse | None") -> Reply | Answer:
     """Seal a request, and pay for it where the service asks for that.
 

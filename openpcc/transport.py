@@ -56,7 +56,9 @@ class Transport(httpx.BaseTransport):
         self._options = Options(pace=pace, receipt=receipt)
         self.config = load(config)
         self.book = NodeBook(self.config)
-        self._purse = paying.open_purse(self.config, self.book)
+        self.purse = paying.open_purse(self.config, self.book)
+        if self.purse is not None:
+            self.purse.start()
         self._carrier = Carrier(relays.of_process(self.config.relays), self.config.ca)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -80,11 +82,11 @@ class Transport(httpx.BaseTransport):
             return _answer(request, call)
         selection = self.book.candidates(call.model, clock.now())
         call = answers.paced(call, self._options, selection.paces)
-        reply = paying.sealed(selection, call, self._purse)
+        reply = paying.sealed(selection, call, self.purse)
         if isinstance(reply, Answer):
             return _answer(request, reply)
         with self.book.learning(), ExitStack() as stack:
-            stack.callback(paying.settle, reply, self._purse)
+            stack.callback(paying.settle, reply, self.purse)
             stack.callback(reply.close)
             content = self._content(reply, stack)
             return _response(request, reply, _sync_stream(request)(content, stack.pop_all()))
@@ -109,8 +111,8 @@ class Transport(httpx.BaseTransport):
 
     def close(self) -> None:
         """Close every connection and stop the background verification."""
-        if self._purse is not None:
-            self._purse.close()
+        if self.purse is not None:
+            self.purse.close()
         self.book.close()
         self._carrier.close()
 
@@ -125,7 +127,9 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         self._options = Options(pace=pace, receipt=receipt)
         self.config = load(config)
         self.book = NodeBook(self.config)
-        self._purse = paying.open_purse(self.config, self.book)
+        self.purse = paying.open_purse(self.config, self.book)
+        if self.purse is not None:
+            self.purse.start()
         self._carrier = AsyncCarrier(relays.of_process(self.config.relays), self.config.ca)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -145,13 +149,13 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         if selection.service.parameters.tokens is None:
             reply = paying.sealed(selection, call, None)
         else:  # the wallet is a file
-            reply = await asyncio.to_thread(paying.sealed, selection, call, self._purse)
+            reply = await asyncio.to_thread(paying.sealed, selection, call, self.purse)
         if isinstance(reply, Answer):
             return _answer(request, reply)
         with self.book.learning():
             async with AsyncExitStack() as stack:
                 if reply.paid:
-                    stack.push_async_callback(asyncio.to_thread, paying.settle, reply, self._purse)
+                    stack.push_async_callback(asyncio.to_thread, paying.settle, reply, self.purse)
                 stack.callback(reply.close)
                 content = await self._content(reply, stack)
                 return _response(request, reply, _async_stream(request)(content, stack.pop_all()))
@@ -177,8 +181,8 @@ class AsyncTransport(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """Close every connection and stop the background verification."""
-        if self._purse is not None:
-            await asyncio.to_thread(self._purse.close)
+        if self.purse is not None:
+            await asyncio.to_thread(self.purse.close)
         await asyncio.to_thread(self.book.close)  # waits for its thread
         await self._carrier.aclose()
 

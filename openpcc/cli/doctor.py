@@ -8,14 +8,20 @@ import argparse
 import os
 from collections.abc import Iterator
 
-from openpcc import clock
+from openpcc import clock, paying
 from openpcc.carrier import Carrier
 from openpcc.cli import output
 from openpcc.cli.failures import NETWORK, PASSED, USAGE, describe
 from openpcc.cli.installation import Finding, Outcome, examine, failed, inform, passed
 from openpcc.config import NAME_ANOTHER, ClientConfig, default_path
 from openpcc.decision import Decision, duration, require_trusted
-from openpcc.errors import ConfigurationError, GatewayError, OpenPCCError, TransportError
+from openpcc.errors import (
+    ConfigurationError,
+    GatewayError,
+    OpenPCCError,
+    TransportError,
+    WalletError,
+)
 from openpcc.log_checks import CLOCK_TOLERANCE
 from openpcc.nodes import NodeBook
 
@@ -23,6 +29,7 @@ LATER = (
     ("5.relay", "the relay answers with the gateway's keys"),
     ("6.nodes", "the public record is current and a node is verified"),
     ("7.clock", "this machine's clock is not behind the newest witnessed time"),
+    ("8.wallet", "what the service asks for can be paid"),
 )
 """Rows that need a configuration."""
 
@@ -80,6 +87,7 @@ def _online(config: ClientConfig) -> Iterator[Finding]:
     try:
         yield _nodes(book)
         yield examine_clock(book.view().witnessed, now=clock.now())
+        yield _wallet(config, book)
     finally:
         book.close()
 
@@ -125,6 +133,26 @@ def examine_clock(witnessed: int | None, *, now: int) -> Finding:
     if behind > CLOCK_TOLERANCE:
         return failed(name, text, f"{duration(behind)} behind; set the clock")
     return passed(name, text, f"newest witnessed time is {duration(max(-behind, 0))} old")
+
+
+def _wallet(config: ClientConfig, book: NodeBook) -> Finding:
+    """Look into the wallet, where the service wants tokens."""
+    name, text = LATER[3]
+    snapshot = book.valid(clock.now())
+    if snapshot is None:
+        return _skip(name, text, "the service's record is not known")
+    if snapshot.service.parameters.tokens is None:
+        return passed(name, text, "admission is open: it asks for nothing")
+    if config.tokens is None:
+        return failed(name, text, paying.NO_TOKENS, USAGE)
+    try:
+        config.tokens.read_credential()
+        stock = paying.count_stock(config)
+    except (ConfigurationError, WalletError) as error:
+        return failed(name, text, str(error), USAGE)
+    if stock == 0:
+        return failed(name, text, "no token can be spent; run: openpcc wallet fill", USAGE)
+    return passed(name, text, f"{stock} tokens can be spent")
 
 
 def _skipped(start: int, why: str) -> Iterator[Finding]:

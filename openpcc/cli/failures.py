@@ -9,14 +9,20 @@ from openpcc.errors import (
     DirectoryError,
     EngineError,
     GatewayError,
+    IssuerError,
+    IssuerKeyError,
     OpenPCCError,
     ReceiptError,
     RefusedError,
     RotationError,
+    TokenRefusedError,
+    TooExpensiveError,
     TransportError,
     TruncatedReplyError,
     UnknownModelError,
     UnknownPaceError,
+    WalletEmptyError,
+    WalletError,
 )
 
 if TYPE_CHECKING:
@@ -35,11 +41,19 @@ CHECK_HINTS = {
 }
 """What to look at first where our own files can be the reason."""
 
+KEPT = "the tokens are kept, and asked back when the request has expired"
+
 GATEWAY_REMEDY = {
     "busy": "try again shortly",
     "not-ready": "try again shortly",
     "too-large": "send less",
     "expired": "check this machine's clock: it may be some minutes ahead or behind",
+}
+
+
+TOKEN_REMEDY = {
+    "token-store": "nothing was served; try again shortly",
+    "token-spent": "try again; if that fails too, is this wallet a copy of another?",
 }
 
 
@@ -83,9 +97,22 @@ def describe(error: OpenPCCError) -> Failure:
             return _failure(
                 NETWORK, f"engine.{error.code}", error, "the request is spent; ask again"
             )
+        case TokenRefusedError():
+            remedy = TOKEN_REMEDY.get(error.code, "try again, or ask the operator")
+            return _failure(NETWORK, f"gateway.{error.code}", error, f"{remedy}; {KEPT}")
         case GatewayError():
             remedy = GATEWAY_REMEDY.get(error.code, "try again, or ask the operator")
             return _failure(NETWORK, f"gateway.{error.code}", error, remedy)
+        case WalletEmptyError():
+            return _failure(USAGE, "wallet.empty", error, "run: openpcc wallet fill")
+        case WalletError():  # its text carries the remedy
+            return _failure(USAGE, f"wallet.{error.code}", error, "")
+        case TooExpensiveError():
+            return _failure(USAGE, "output-limit", error, "")
+        case IssuerKeyError():
+            return _failure(REFUSED, "issuer.key", error, "")
+        case IssuerError():
+            return _failure(NETWORK, f"issuer.{error.code}", error, "")
         case TransportError():
             return _failure(NETWORK, "transport", error, "openpcc doctor tells more")
         case TruncatedReplyError():

@@ -68,6 +68,7 @@ COMMANDS = {
             "rotate": Command(help="take new keys into a policy, as its old ones announced them"),
         },
     ),
+    "wallet": Command(help="count the tokens that requests are paid with, and buy some"),
     "doctor": Command(help="check installation, configuration, relay, clock and nodes"),
     "demo": Command(help="run the whole service on this machine, SIMULATED", extra="demo"),
 }

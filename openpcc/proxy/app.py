@@ -71,7 +71,8 @@ class ProxyApp:
             self._guard.admit_to_page(scope["headers"])
         except NotAdmittedError as error:
             return await _turn_away(send, error, PAGE_CHALLENGE)
-        body = page.render(self._upstream.view(), now=self._now())
+        stock = await asyncio.to_thread(self._upstream.stock)
+        body = page.render(self._upstream.view(), now=self._now(), stock=stock)
         fields = [("content-type", "text/html; charset=utf-8"), *page.FIELDS, *HARDENING]
         return await _whole(send, 200, fields, body)
 

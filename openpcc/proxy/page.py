@@ -71,8 +71,8 @@ FIELDS = (
 """Response fields that belong to the page."""
 
 
-def render(view: "BookView", *, now: int) -> bytes:
-    """Write the page."""
+def render(view: "BookView", *, now: int, stock: str | None = None) -> bytes:
+    """Write the page; `stock` is how many tokens can be spent, None where none are asked for."""
     decision = Decision.of(view, now=now)
     parts = [
         '<!doctype html><html lang="en"><head><meta charset="utf-8">',
@@ -83,6 +83,7 @@ def render(view: "BookView", *, now: int) -> bytes:
         *(_node(node, now=now) for node in view.nodes),
         "" if view.nodes else '<p class="soft">No node is known at present.</p>',
         _record(view),
+        _tokens(stock),
         "</main></body></html>",
     ]
     return "".join(parts).encode()
@@ -211,6 +212,10 @@ def _record(view: "BookView") -> str:
         ("Witnessed at", _moment(view.witnessed)),
     ]
     return f"<h2>Public record</h2>{_list(rows)}"
+
+
+def _tokens(stock: str | None) -> str:
+    return "" if stock is None else f"<h2>Tokens</h2>{_list([('Can be spent', stock)])}"
 
 
 def _list(rows: Iterable[tuple[str, str]]) -> str:

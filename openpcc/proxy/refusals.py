@@ -15,13 +15,17 @@ from openpcc.errors import (
     GatewayError,
     OpenPCCError,
     RefusedError,
+    TooExpensiveError,
     TransportError,
     TruncatedReplyError,
     UnknownModelError,
     UnknownPaceError,
+    WalletEmptyError,
+    WalletError,
 )
 
 NO_RETRY = ("x-should-retry", "false")
+FILL = "it is filled in the background; openpcc wallet fill does it now"
 LATER = ("retry-after", "2")
 """Seconds; a busy node frees a slot within a reply or two."""
 
@@ -56,6 +60,12 @@ def explain(error: OpenPCCError) -> Failure:
             # Only 503 says that nothing ran; after anything else a repetition may run twice.
             fields = (LATER,) if status == 503 else (NO_RETRY,)
             return _failure(status, error.code, str(error), None, *fields)
+        case WalletEmptyError():
+            return _failure(402, "wallet.empty", f"{error}; {FILL}", None, NO_RETRY)
+        case WalletError():
+            return _failure(500, f"wallet.{error.code}", str(error), None, NO_RETRY)
+        case TooExpensiveError():
+            return _failure(400, "output-limit", str(error), None, NO_RETRY)
         case TransportError():
             return _failure(502, "transport", str(error), None, NO_RETRY)
         case TruncatedReplyError():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 import httpx
 
 from openpcc.answers import Asked
+from openpcc.errors import WalletError
 from openpcc.transport import AsyncTransport
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ class Upstream(Protocol):
         """Give the trust decision as it stands; no network."""
         ...
 
+    def stock(self) -> str | None:
+        """Say how many tokens can be spent; None: no request is paid with tokens. Reads a file."""
+        ...
+
     def send(self, asked: Asked) -> AbstractAsyncContextManager[Answering]:
         """Send one request; leaving the context cancels what is still running.
 
@@ -53,6 +58,17 @@ class VerifiedUpstream:
     def view(self) -> "BookView":
         """Give the trust decision as it stands; no network."""
         return self._transport.book.view()
+
+    def stock(self) -> str | None:
+        """Say how many tokens can be spent, see `Upstream.stock`."""
+        purse = self._transport.purse
+        if purse is None:
+            return None
+        try:
+            counts = purse.counts()
+        except WalletError as error:
+            return str(error)
+        return "0" if counts is None else str(counts.stock)
 
     @asynccontextmanager
     async def send(self, asked: Asked) -> AsyncIterator[Answering]:

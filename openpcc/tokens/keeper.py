@@ -34,9 +34,10 @@ class Keeper:
         """Why the last time came to nothing; None: it did not."""
 
     def start(self) -> None:
-        """Begin; a second call does nothing."""
-        if self._threads or self._closed.is_set():
+        """Begin, unless it has begun; after a fork, which leaves threads behind, once more."""
+        if self._closed.is_set() or any(thread.is_alive() for thread in self._threads):
             return
+        self._threads = []
         for number, (act, every) in enumerate(self._acts):
             thread = threading.Thread(
                 target=self._keep, args=(act, every), name=f"openpcc-tokens-{number}", daemon=True

@@ -2,17 +2,13 @@
 
 from dataclasses import dataclass, field
 
-from openpcc.errors import TokenError
+from openpcc.errors import TooExpensiveError
 from openpcc.protocol import sealing
 from openpcc.protocol.bhttp import Fields
 from openpcc.protocol.errors import MalformedError
 from openpcc.protocol.payment import token_fields
 from openpcc.protocol.sealing.redemption import price
 from openpcc.tokens.held import HeldToken
-
-
-class TooExpensiveError(TokenError):
-    """The request may have a longer reply than any payment buys; nothing was sent."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -76,6 +76,7 @@ class Purse:
         Raises:
             TooExpensiveError, WalletEmptyError, WalletError: nothing was taken.
         """
+        self.start()
         max_output = budget.budget(wanted, default=self._settings.budget)
         count = tokens_for(max_output, output=terms.output)
         return self.wallet.spend(count, terms, make, max_output=max_output, now=now)

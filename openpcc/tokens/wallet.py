@@ -138,7 +138,7 @@ class Wallet:
         """Give what was asked of the issuer and has not come."""
         with self._store.reading() as (db, vault):
             rows = db.execute("SELECT id, key, count, row FROM batches ORDER BY id").fetchall()
-            return [_batch(vault, *row) for row in rows]
+            return [read_batch(vault, *row) for row in rows]
 
     def finish_issue(self, batch: Batch, signatures: Sequence[bytes]) -> int:
         """Take the issuer's answer: all of it, or nothing. Gives how many tokens came.
@@ -192,7 +192,7 @@ class Wallet:
             ).fetchall()
             if len(rows) < count:
                 raise WalletEmptyError(held=len(rows), needed=count)
-            tokens = tuple(_held(vault, row) for _, row in rows)
+            tokens = tuple(read_held(vault, row) for _, row in rows)
             made = make(Payment(max_output=max_output, tokens=tokens))
             db.executemany(
                 "UPDATE tokens SET state = ?, request = ?, due = ? WHERE id = ?",
@@ -229,7 +229,9 @@ class Wallet:
             rows = db.execute(
                 "SELECT id, row FROM tokens WHERE request = ? LIMIT ?", (digest, MAX_BATCH)
             ).fetchall()
-            return Due(request_digest=digest, tokens={id_: _held(vault, row) for id_, row in rows})
+            return Due(
+                request_digest=digest, tokens={id_: read_held(vault, row) for id_, row in rows}
+            )
 
     def settle(self, due: Due, outcomes: Sequence[Reclaimed]) -> None:
         """Take the gateway's answer: what is free comes back to the stock, what is spent goes."""
@@ -299,14 +301,24 @@ def _two(keys: Sequence[bytes]) -> tuple[bytes, bytes]:
     return keys[0], keys[-1]
 
 
-def _held(vault: Vault, row: bytes) -> HeldToken:
+def read_held(vault: Vault, row: bytes) -> HeldToken:
+    """Open the row of a token.
+
+    Raises:
+        WalletError: it is damaged.
+    """
     try:
         return HeldToken.parse(vault.open(b"token", row))
     except ProtocolError as error:
         raise damaged() from error
 
 
-def _batch(vault: Vault, id_: int, key: bytes, count: int, row: bytes) -> Batch:
+def read_batch(vault: Vault, id_: int, key: bytes, count: int, row: bytes) -> Batch:
+    """Open the row of a batch.
+
+    Raises:
+        WalletError: it is damaged.
+    """
     data = vault.open(b"batch", row)
     size = len(data) // count if count > 0 else 0
     if size == 0 or size * count != len(data):

@@ -42,6 +42,9 @@ class ScriptedUpstream:
     def view(self) -> BookView:
         return self._view
 
+    def stock(self) -> str | None:
+        return None
+
     @asynccontextmanager
     async def send(self, asked: Asked) -> AsyncIterator[Answering]:
         self.asked.append(asked)

@@ -89,3 +89,10 @@ def text_of_banner(text: str) -> str:
     found = re.search('<p class="simulated"[^>]*>(.*?)</p>', text)
     assert found is not None
     return re.sub("<[^>]+>", "", found[1])
+
+
+def test_the_stock_is_shown_where_requests_are_paid():
+    assert "Tokens" not in render(good_node())
+    shown = page.render(book_view(good_node()), now=NOW, stock="<7>").decode()
+    assert "<h2>Tokens</h2>" in shown
+    assert "&lt;7&gt;" in shown

@@ -15,11 +15,11 @@ from openpcc.errors import (
     ConfigurationError,
     GatewayError,
     TokenRefusedError,
+    TooExpensiveError,
     TransportError,
     WalletEmptyError,
 )
 from openpcc.token_settings import TokenSettings
-from openpcc.tokens.payment import TooExpensiveError
 from openpcc.tokens.wallet import GRACE, Counts
 from openpcc.transport import AsyncTransport, Transport
 from tests.fakes.issuer import CREDENTIAL, MemoryIssuer, served
@@ -77,8 +77,8 @@ def config(
 @pytest.fixture
 def transport(config: ClientConfig) -> Iterator[Transport]:
     opened = Transport(config)
-    assert opened._purse is not None
-    opened._purse.fill(terms_of(0))
+    assert opened.purse is not None
+    opened.purse.fill(terms_of(0))
     yield opened
     opened.close()
 
@@ -89,16 +89,16 @@ def ask(transport: Transport, **more: Any) -> httpx.Response:
 
 
 def counts(transport: Transport | AsyncTransport) -> Counts:
-    assert transport._purse is not None
-    found = transport._purse.counts()
+    assert transport.purse is not None
+    found = transport.purse.counts()
     assert found is not None
     return found
 
 
 def ask_back(transport: Transport, *, at: int) -> None:
-    assert transport._purse is not None
-    transport._purse._now = lambda: at
-    transport._purse._reclaim()
+    assert transport.purse is not None
+    transport.purse._now = lambda: at
+    transport.purse._reclaim()
 
 
 def test_a_request_is_paid_for_and_its_tokens_are_gone(
