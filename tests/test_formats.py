@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from attestation.simulated import endorsements as simulated
 from attestation.simulated import eventlog
 from attestation.tpm import document as tpm
 from gateway import publication
-from openpcc import config, directory, receipts, state
+from openpcc import config, directory, receipts, state, token_settings
 from openpcc.audit import document
 from openpcc.protocol import messages
 from transparency_log import dsse, merkle, release, rotation, service, status
@@ -35,6 +36,13 @@ def predicate(text: bytes):
 def read_policy(text: bytes, folder: Path) -> object:
     (folder / "policy.toml").write_bytes(text)
     return config.ClientPolicy.load(folder / "policy.toml")
+
+
+def read_tokens(text: bytes, folder: Path) -> object:
+    whole = config.Table(tomllib.loads(text.decode()), "example")
+    settings = token_settings.read_tokens(whole.table("tokens"), folder)
+    whole.end()
+    return settings
 
 
 def read_config(text: bytes, folder: Path) -> object:
@@ -71,6 +79,7 @@ READERS: dict[str, Callable[[bytes, Path], object]] = {
     "receipt-body": lambda text, _: receipts.parse_body(text),
     "policy": read_policy,
     "client-config": read_config,
+    "client-tokens": read_tokens,
     "client-state": lambda text, _: state.decode(text),
     "service-hint": lambda text, _: directory.parse_hint(text),
     "directory-shard": lambda text, _: read_shard(text),
@@ -110,7 +119,7 @@ def test_an_unknown_member_is_refused(name: str, tmp_path: Path):
     text = EXAMPLES[name]
     more = (
         "surprise = 1\n" + text
-        if "=" in text.split("\n")[0]
+        if not text.startswith("{")
         else text.replace("{", '{"surprise": 1,', 1)
     )
     with pytest.raises(Exception, match=r"surprise|unknown"):
