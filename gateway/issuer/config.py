@@ -112,8 +112,6 @@ class IssuerConfig(ServerConfig):
     providers: tuple[ProviderConfig, ...] = ()
     # True: TLS ends in front of this server, on a network that credentials may cross in the clear.
     tls_in_front: bool = False
-    # Batches signed at one time. One keeps one core busy.
-    signers: int = 2
     # Batches taken and not answered yet; over it a request is refused as busy.
     max_waiting: int = 64
     # Days that usage is kept for billing.
@@ -128,7 +126,7 @@ class IssuerConfig(ServerConfig):
             provider.check()
         if len({one.issuer for one in self.providers}) != len(self.providers):
             raise ConfigurationError("providers: two have one issuer; put them together")
-        for name in ("signers", "max_waiting", "usage_days"):
+        for name in ("max_waiting", "usage_days"):
             check_positive(name, getattr(self, name))
         if self.quota < 0:
             raise ConfigurationError("quota: 0 or more tokens")

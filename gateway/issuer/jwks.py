@@ -59,7 +59,12 @@ class ProviderKeys:
             return verify(token, self.provider, self._current(), now=now)
         except UnknownKidError:
             await self._refresh(PAUSE)
+        try:
             return verify(token, self.provider, self._current(), now=now)
+        except UnknownKidError as error:
+            if self._tried > self._fetched:  # the key may be a new one, and nobody tells us
+                raise KeySetError("the provider's keys cannot be had") from error
+            raise
 
     def _current(self) -> KeySet:
         if self._clock() > self._fetched + STALE:

@@ -39,6 +39,9 @@ WAIT = 3600
 MAX_FILES = 4096
 """Names looked at in the folder."""
 
+MANY = 128
+"""Last bytes kept free of retired keys: half of them, so that a key is found at the second try."""
+
 REQUEST_URI = "/token-request"
 
 NAME = re.compile(r"(0|[1-9][0-9]{0,11})-([0-9a-f]{64})\.(pem|retired)")
@@ -138,8 +141,7 @@ def create(folder: Path, *, now: int, wait: int | None = None) -> SigningKey:
         if wait is not None and wait < least:
             raise ConfigurationError(f"wait: at least {least // 60} minutes for a further key")
         not_before = now + (wait if wait is not None else WAIT if live else 0)
-        taken = {_named(path)[1][-1] for path in _files(folder)}
-        private, public = _fresh(taken)
+        private, public = _fresh(_taken(folder))
         path = folder / f"{not_before}-{public.id.hex()}.pem"
         _write_new(path, private.pem())
         return SigningKey(path=path, not_before=not_before, public=public, private=private)
@@ -178,12 +180,20 @@ def retire(folder: Path, prefix: str, *, now: int, stolen: bool = False) -> KeyR
         return rest
 
 
+def _taken(folder: Path) -> set[int]:
+    """Give the last bytes of live keys, and of retired ones while most bytes are free."""
+    files = _files(folder)
+    live = {_named(path)[1][-1] for path in files if path.suffix == ".pem"}
+    ever = {_named(path)[1][-1] for path in files}
+    return ever if len(ever) <= MANY else live
+
+
 def _fresh(taken: set[int]) -> tuple[PrivateKey, IssuerKey]:
-    """Make a key whose id ends with a byte of its own, as long as there is one left."""
+    """Make a key whose id ends with a byte of its own."""
     while True:
         private = PrivateKey.generate()
         public = IssuerKey(n=private.n, e=private.e)
-        if public.truncated_id not in taken or len(taken) > 128:
+        if public.truncated_id not in taken:
             return private, public
 
 

@@ -11,7 +11,7 @@ docs/issuer.md has them all, in order.
 import argparse
 import sys
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -35,16 +35,16 @@ NAME = "openpcc-issuer"
 class IssuerProgram:
     """The program `openpcc-issuer`."""
 
-    def __init__(self, config: IssuerConfig) -> None:
+    def __init__(self, config: IssuerConfig, clock: Callable[[], float] = time.time) -> None:
         """Read the keys, open the database and put the parts together."""
         self.telemetry: Telemetry = (counters := IssuerTelemetry())
-        self._workshop = Workshop(config, time.time)
+        self._workshop = Workshop(config, clock)
         self._app = IssuerApp(
             name=config.name,
             workshop=self._workshop,
             max_waiting=config.max_waiting,
             telemetry=counters,
-            clock=time.time,
+            clock=clock,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -122,6 +122,7 @@ def _check_durable(connection: psycopg.Connection, dsn: Path) -> None:
         row = connection.execute("SELECT current_setting(%s)", (name,)).fetchone()
         if row in (None, ("off",)):
             raise ConfigurationError(f"{dsn}: {name} is off on this server; switch it on")
+    connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED  # what the row lock needs
     connection.execute(
         "SELECT set_config('synchronous_commit', current_setting('synchronous_commit'), false), "
         "set_config('statement_timeout', %s, false)",

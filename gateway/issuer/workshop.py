@@ -27,7 +27,13 @@ from gateway.telemetry import log
 LOOK = 5.0
 """Seconds between two looks at key folder and database."""
 
+GLANCE = 0.5
+"""Seconds to the second glance at a key folder that cannot be used: it may be changing."""
+
 DATABASE_THREADS = 4
+
+SIGNERS = 1
+"""A signature holds the interpreter's lock: for more cores, run more processes."""
 
 PROVIDER_KEEP_ALIVE = 2.0
 
@@ -90,7 +96,7 @@ class Workshop:
         """
         with (
             ThreadPoolExecutor(DATABASE_THREADS, "database") as self._readers,
-            ThreadPoolExecutor(self._config.signers, "signer") as self._signers,
+            ThreadPoolExecutor(SIGNERS, "signer") as self._signers,
         ):
             try:
                 async with self._outbound, asyncio.TaskGroup() as group:
@@ -152,21 +158,28 @@ class Workshop:
 
     async def _look(self) -> None:
         while True:
-            await asyncio.to_thread(self._look_at_keys, self._config.keys)
+            await self._look_at_keys()
             with suppress(AccountsError):  # it was noted, and is looked at again
                 await self._in_database(self._tidy)
             await asyncio.sleep(LOOK)
 
-    def _look_at_keys(self, folder: Path) -> None:
-        try:
-            if (seen := keys.fingerprint(folder)) == self._seen:
+    async def _look_at_keys(self) -> None:
+        for pause in (GLANCE, None):
+            try:
+                await asyncio.to_thread(self._read_changed_keys, self._config.keys)
+            except ConfigurationError:
+                if pause is not None:
+                    await asyncio.sleep(pause)
+            else:
                 return
+        if self._seen is not None:
+            log("keys-unusable")
+        self.ring, self._seen = KeyRing(keys=()), None
+
+    def _read_changed_keys(self, folder: Path) -> None:
+        if (seen := keys.fingerprint(folder)) != self._seen:
             self.ring, self._seen = keys.load(folder), seen
             log("keys-read", count=len(self.ring.keys))
-        except ConfigurationError:
-            if self._seen is not None:
-                log("keys-unusable")
-            self.ring, self._seen = KeyRing(keys=()), None
 
     def _tidy(self, accounts: Accounts) -> None:
         accounts.check()

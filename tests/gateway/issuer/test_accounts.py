@@ -212,6 +212,7 @@ def worker(database: DatabaseConfig, alice: int, number: int) -> None:
     os._exit(said.count(Charge.CHARGED))
 
 
+@pytest.mark.long
 def test_processes_never_pass_a_quota_nor_charge_a_batch_twice(
     database: DatabaseConfig, accounts: Accounts, alice: int
 ) -> None:
