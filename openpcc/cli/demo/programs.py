@@ -117,8 +117,8 @@ def find(script: str) -> Path:
     return path
 
 
-def run(script: str, argv: Sequence[str]) -> None:
-    """Run a console script to its end.
+def run(script: str, argv: Sequence[str]) -> str:
+    """Run a console script to its end; give what it printed, without the last line's end.
 
     Raises:
         ConfigurationError: it failed; quotes its last words.
@@ -127,6 +127,7 @@ def run(script: str, argv: Sequence[str]) -> None:
     if done.returncode != 0:
         words = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
         raise ConfigurationError(f"{script} failed: {words[:300]}")
+    return done.stdout.decode(errors="replace").rstrip("\n")
 
 
 def _end(programs: Sequence[Program]) -> None:

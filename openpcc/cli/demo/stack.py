@@ -19,6 +19,7 @@ from attestation.simulated import collect
 from attestation.simulated.vendor import SimulatedVendor
 from openpcc import clock
 from openpcc.cli.demo import keys as demo_keys
+from openpcc.cli.demo.issuing import DemoIssuer, Payment
 from openpcc.cli.demo.keys import ORIGIN, QUORUM, SERVICE, WITNESSES, DemoKeys
 from openpcc.cli.demo.programs import Program, Programs, run
 from openpcc.config import ClientPolicy
@@ -62,9 +63,14 @@ class EngineChoice:
 class DemoStack:
     """One running service. `close` ends everything it started."""
 
-    def __init__(self, folder: Path, engine: EngineChoice, say: Say) -> None:
+    def __init__(
+        self, folder: Path, engine: EngineChoice, say: Say, *, payment: Payment | None = None
+    ) -> None:
+        """Start nothing yet; `payment` None: admission is open."""
         self.folder = folder
         self.engine = engine
+        self.payment = payment
+        self.issuer: DemoIssuer | None = None
         self.keys = DemoKeys.generate()
         self.programs = Programs(folder / "logs")
         self._say = say
@@ -82,6 +88,8 @@ class DemoStack:
         self.release = self.publish_release("openpcc-node", "0.1.0")
         self.publish_status([self.release])
         self.nodes = [self._start_node(number) for number in range(NODES)]
+        if self.payment is not None:
+            self.issuer = DemoIssuer(self.folder, self.programs, self.payment)
         self.publisher = self._start_publisher()
         self.gateway = self._start_gateway()
         self.relay = self._start_relay()
@@ -141,7 +149,7 @@ class DemoStack:
             f'relay = "{relay}"\n'
             'policy = "policy.toml"\n'
             f'state = "{name}-state"\n'
-            f'model = "{MODEL}"\n'
+            f'model = "{MODEL}"\n' + ("" if self.issuer is None else self.issuer.settings(name))
         )
         return path
 
@@ -216,7 +224,8 @@ class DemoStack:
             f'status_keys = ["{demo_keys.public(self.keys.status)}"]\n'
             'ohttp_keys = "ohttp/ohttp-keys"\nstate = "publisher-state"\narchive = "archive"\n'
             'endorsements = "endorsements.json"\n'
-            f"candidates = {NODES}\npoll = 1.0\nwait = {self.engine.patience}\n{nodes}",
+            f"candidates = {NODES}\npoll = 1.0\nwait = {self.engine.patience}\n{nodes}"
+            + ("" if self.issuer is None else self.issuer.publisher_settings()),
         )
         (self.folder / "archive").mkdir(mode=0o700)
         run("openpcc-gateway", ["publisher-init", "--config", str(config)])
@@ -229,9 +238,15 @@ class DemoStack:
             "gateway.toml",
             f'service = "{SERVICE}"\nlisten = "127.0.0.1:0"\n'
             f'ohttp_keys = ["ohttp/ohttp-keys.json"]\n'
-            f'publisher = "{self.publisher.listening}"\nlog = "{self.log.listening}"\n',
+            f'publisher = "{self.publisher.listening}"\nlog = "{self.log.listening}"\n'
+            + self._admission(),
         )
         return self.programs.start("gateway", "openpcc-gateway", ["--config", str(config)])
+
+    def _admission(self) -> str:
+        if self.payment is None:
+            return ""
+        return f'admission = "tokens"\nspent = "{self.payment.spent}"\n'
 
     def _start_relay(self) -> Program:
         config = self._write(
