@@ -13,7 +13,7 @@ that garbage cannot fill it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from openpcc.protocol import blind_rsa
 from openpcc.protocol.errors import (
@@ -57,7 +57,7 @@ class Token:
     nonce: bytes
     challenge_digest: bytes
     key_id: bytes
-    authenticator: bytes
+    authenticator: bytes = field(repr=False)
 
     @staticmethod
     def parse(data: bytes) -> "Token":
