@@ -19,7 +19,7 @@ from attestation.event_rules import EventRule
 from attestation.eventlog import UNTOUCHED, Event
 from attestation.measure import sev_snp, tdx, tpm
 from attestation.measure.artifact import Artifact
-from attestation.measure.boot import BootEvent, BootWay, boot_events
+from attestation.measure.boot import BOOT_CONFIGURATION, BootEvent, BootWay, boot_events
 from attestation.measure.firmware import Firmware
 from attestation.measure.gpt import PartitionTable
 from attestation.measure.image import GuestMachine
@@ -126,9 +126,8 @@ def _joined(
     agent: int,
     seen: Observed,
 ) -> Values:
-    image = UKI if machine.boot is BootWay.DIRECT else f"{UKI} or {DISK}"
     sources = {"measurement": machine.firmware or "image.json"}
-    sources |= {str(register): image for register in known}
+    sources |= {str(register): _decides(machine, register) for register in known}
     sources |= {str(agent): "models and engine arguments of the release"}
     sources |= {str(one): machine.log or "" for one in (*seen.registers, *seen.events)}
     return Values(
@@ -137,6 +136,15 @@ def _joined(
         events=seen.events,
         sources=sources,
         given=machine.measurement is not None,
+    )
+
+
+def _decides(machine: GuestMachine, register: int) -> str:
+    """Name the artifacts that decide a register."""
+    if machine.boot is BootWay.DIRECT:
+        return UKI
+    return {("tdx", 1): f"{UKI}, {DISK}"}.get(
+        (machine.platform, register), DISK if register == BOOT_CONFIGURATION else UKI
     )
 
 
