@@ -9,6 +9,7 @@ from hashlib import sha256
 from gateway.directory import Directory
 from gateway.evidence import Evidence
 from gateway.publication import Publication
+from gateway.resting import without_resting
 from gateway.slots import Slots, Tenant, assign
 from openpcc.protocol.messages import WINDOW
 from openpcc.protocol.sealing import model_id
@@ -58,12 +59,12 @@ class Listing:
     def of(
         cls, evidence: Sequence[Evidence], slots: Mapping[str, Slots], *, not_before: int
     ) -> "Listing":
-        """Place nodes, those of the last window where they were."""
+        """Place nodes, those of the last window where they were; some rest (`resting`)."""
         models = _offered(evidence, slots)
         placed, directories = {}, {}
         for model in models:
             leaves = {tenant(one): one.leaf.encode() for one in evidence if model in one.models}
-            placed[model] = assign(slots.get(model, ()), leaves.keys())
+            placed[model] = without_resting(assign(slots.get(model, ()), leaves.keys()))
             directories[model] = Directory.build(model_id(model), placed[model], leaves)
         return cls(
             not_before=not_before,

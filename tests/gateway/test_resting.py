@@ -3,7 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.evidence import Evidence
+from gateway.places import Place
 from gateway.resting import without_resting
+from gateway.window import Listing, tenant
+from openpcc.protocol.messages import DirectoryLeaf
 
 Slots = tuple[int | None, ...]
 
@@ -49,6 +53,31 @@ def test_half_of_a_service_that_left_costs_one_window():
     after = without_resting(fill(listed, nodes))
     assert after.count(None) == 0
     assert set(after) == nodes
+
+
+def evidence(number: int) -> Evidence:
+    name = f"https://node-{number:03}.example"
+    leaf = DirectoryLeaf(
+        quote_digest=bytes(32),
+        binding=bytes(64),
+        node_key_ids=(number.to_bytes(32, "big"),),
+        machine=number.to_bytes(32, "big"),
+    )
+    place = Place(name=name, url=name)
+    return Evidence(place=place, bundle=b"", leaf=leaf, models=("demo",), not_after=0)
+
+
+def test_a_listing_leaves_out_whoever_rests_and_still_routes_to_them():
+    nodes = [evidence(number) for number in range(1, 41)]
+    before = Listing.of(nodes, {}, not_before=0)
+    stay = nodes[5:]
+    listing = Listing.of(stay, before.slots, not_before=600)
+    assert listing.directories["demo"].size == 35  # five places free, five nodes at rest
+    assert listing.evidence == tuple(stay)
+    after = Listing.of(stay, listing.slots, not_before=1200)
+    assert set(after.slots["demo"]) == {tenant(one) for one in stay}
+    kept = [place for place, one in enumerate(listing.slots["demo"]) if one is not None]
+    assert all(after.slots["demo"][place] == listing.slots["demo"][place] for place in kept)
 
 
 @given(st.lists(st.sets(st.integers(0, 60)), min_size=1, max_size=6))
