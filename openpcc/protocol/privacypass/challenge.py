@@ -109,7 +109,7 @@ class TokenChallenge:
 def _vector(data: bytes, width: int) -> tuple[bytes, bytes]:
     """Split off what stands behind a length of `width` bytes."""
     end = width + int.from_bytes(data[:width], "big")
-    if len(data) < width or len(data) < end:
+    if len(data) < end:
         raise MalformedError("token challenge: cut short")
     return data[width:end], data[end:]
 

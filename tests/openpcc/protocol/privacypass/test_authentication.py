@@ -87,6 +87,8 @@ def test_a_field_may_hold_no_token_challenge(value):
         'PrivateToken challenge="AAI=", token-key="!"',
         'challenge="AAI="',
         "Private(Token) challenge=AAI",
+        "Basic (x), PrivateToken challenge=AAI",
+        'Basic realm="x" y, PrivateToken challenge=AAI',
         "PrivateToken challenge=",
         "PrivateToken challenge==",
         'PrivateToken\nchallenge="AAI="',

@@ -88,7 +88,7 @@ def test_a_key_may_come_without_padding():
         {**ENTRY, "token-type": -1},
         {**ENTRY, "token-key": 7},
         {**ENTRY, "token-key": "AA!A"},
-        {**ENTRY, "token-key": "A" * 4100},
+        {**ENTRY, "token-type": 1, "token-key": "A" * 4100},
         {**ENTRY, "token-key": base64url(NOW.spki[:-1])},
         {**ENTRY, "not-before": None},
         {**ENTRY, "not-before": "0"},
