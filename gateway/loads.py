@@ -74,9 +74,9 @@ class Loads:
         self._in_flight[url] -= 1
         if not self._in_flight[url]:
             del self._in_flight[url]
-            failure = self._failures.get(url)
-            if failure is not None and failure.tried:  # the caller left before anything was seen
-                self._failures[url] = _Failure(rest=failure.rest, until=failure.until)
+        failure = self._failures.get(url)
+        if failure is not None and failure.tried:  # the caller may have left before it answered
+            self._failures[url] = _Failure(rest=failure.rest, until=failure.until)
 
     def report(self, url: str, outcome: Outcome) -> None:
         """Note what a node did."""

@@ -133,7 +133,8 @@ class Replica:
         """Fetch the publication if it has changed, and see which OHTTP keys are to be published.
 
         Raises:
-            UpstreamError: the publisher did not answer, or for another service.
+            UpstreamError: the publisher did not answer, for another service, or with an entry
+                before the one that is known and valid: a second publisher, or a stale copy.
         """
         if await self._refresh_publication() or not self._agreed:
             await self._compare_keys()
@@ -154,6 +155,9 @@ class Replica:
         publication = Publication.parse(answer.body)
         if publication.service != self._service:
             raise UpstreamError("the publisher serves another service")
+        known = self._publication
+        if self._current() and known is not None and publication.sequence < known.sequence:
+            raise UpstreamError("the publication is older than the one at hand")
         self._take(publication, _terms(publication))
         self._tag = answer.headers.get("etag")
         return True

@@ -61,6 +61,8 @@ class NodeScript:
     not_after: int = START + 36_000
     beacons: list[bytes] = field(default_factory=list)
     down: bool = False
+    draining: bool = False
+    hangs: bool = False
     key: NodePrivateKey = field(
         default_factory=lambda: NodePrivateKey.generate(kem_id=KEM_X25519, key_id=1)
     )
@@ -69,10 +71,12 @@ class NodeScript:
         got = exchange.got
         if self.down:
             exchange.drop()
+        elif self.hangs:
+            await exchange.gone()
         elif (got.method, got.path) == ("PUT", "/beacon"):
             self.beacons.append(got.body)
             await exchange.answer(204)
-        elif not self.beacons:
+        elif not self.beacons or self.draining:
             await exchange.answer(503)
         else:
             digest = machine_digest(self.machine).hex()

@@ -36,7 +36,7 @@ class Cluster:
     def publisher(self, **name: object) -> World:
         dns = DnsName(name=NAME, **name)  # type: ignore[arg-type]
         servers = (self.dns.address,)
-        settings = {"dns": (dns,), "dns_servers": servers, "dns_time": 2.0}
+        settings = {"dns": (dns,), "dns_servers": servers, "dns_time": 1.0}
         ca = self.folder / "tls" / "ca.pem"
         return World(self.folder, self.stack, [], ca=ca if ca.exists() else None, **settings)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -90,3 +90,19 @@ def test_is_not_ready_while_the_publisher_has_a_pair_of_others(gateway: Rotating
     gateway.publisher.by_path["/ohttp-keys"] = gateway.old
     eventually(gateway.program.ready)
     assert gateway.published() == gateway.old
+
+
+def test_takes_no_older_publication_while_its_own_is_valid(
+    gateway: Rotating, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "openpcc.gateway")
+    newest = publication([], [])
+    gateway.publisher.by_path["/ohttp-keys"] = gateway.old
+    eventually(gateway.program.ready)
+    stale = replace(newest, sequence=newest.sequence - 1)
+    gateway.publisher.by_path["/publication"] = stale.encode()
+    eventually(lambda: "publisher-unreachable" in [record.msg for record in caplog.records])
+    assert gateway.program._replica.publication == newest
+    assert gateway.program.ready()
+    gateway.publisher.by_path["/publication"] = replace(newest, sequence=9).encode()
+    eventually(lambda: gateway.program._replica.publication.sequence == 9)
