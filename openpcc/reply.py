@@ -1,7 +1,8 @@
 """The reply to one sealed request, as the caller's HTTP library wants it: status, fields, content.
 
-Fed with bytes off the wire, it returns content as soon as it is authentic. When the end has come it
-holds the receipt against the exchange; a receipt that is present but wrong is an error.
+Fed with bytes off the wire, it returns content as soon as it is authentic, but the last event of a
+stream only with the end (`last_event`). When the end has come it holds the receipt against the
+exchange; a receipt that is present but wrong is an error.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from openpcc import receipts
 from openpcc.answers import Call
 from openpcc.errors import ReceiptError, TruncatedReplyError
 from openpcc.exchange import SealedExchange
+from openpcc.last_event import LastEvent
 from openpcc.protocol import bhttp, messages
 from openpcc.protocol.ohttp import KeyConfig
 
@@ -82,6 +84,7 @@ class Reply:
         self.headers: tuple[tuple[str, str], ...] = ()
         self.receipt: Receipt | None = None
         self.receipt_document = b""
+        self._last = LastEvent()
 
     def repeat(self) -> None:
         """Make another body of the same sealed bytes, after a try that came to nothing.
@@ -126,7 +129,7 @@ class Reply:
         pieces = self._pieces(self._exchange.finish())
         if self.status is None:
             raise TruncatedReplyError("the node's reply has no status")
-        return pieces
+        return [*pieces, self._last.finish()]
 
     def close(self) -> None:
         """Forget every key of this exchange."""
@@ -141,7 +144,8 @@ class Reply:
                     self.headers = tuple(h for h in event.headers if h[0] in FORWARDED)
                     pieces.append(b"")
                 case bhttp.Content():
-                    pieces.append(event.data)
+                    shown = self._last.feed(event.data)
+                    pieces += [shown] if shown else []
                 case bhttp.Trailers():
                     self._trailers(event.fields)
                 case _:

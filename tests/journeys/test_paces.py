@@ -71,6 +71,23 @@ def test_what_a_second_does_not_hold_takes_more_whole_seconds(ask: Ask) -> None:
     assert seconds(size) > 1
 
 
+def test_a_caller_that_leaves_at_the_last_event_does_not_tell_when_it_came(
+    stack: DemoStack,
+) -> None:
+    """The `openai` SDK closes the connection at `[DONE]`: by then all ticks have passed."""
+    with (
+        Tap(stack.relay.listening) as tap,
+        OpenPCC(stack.write_client("leaver", tap.url), pace="paced") as client,
+    ):
+        client.transport.book.refresh(clock.now())
+        before = sum(map(len, tap.down))
+        events = client.chat.completions.create(
+            model=MODEL, messages=[{"role": "user", "content": "Hello"}], stream=True, max_tokens=4
+        )
+        assert len(list(events)) > 1
+        seconds(sum(map(len, tap.down)) - before)
+
+
 def test_latency_sends_what_there_is(ask: Ask) -> None:
     """In steps of 512, which hide a token's length; their number is there to be read."""
     assert ask("latency", 1) + 2 * 512 < ask("latency", 20)

@@ -67,6 +67,33 @@ def test_an_honest_reply_has_status_fields_content_and_receipt(
     assert reply.node in trusted_nodes
 
 
+EVENTS = (b'data: {"choices":[]}\n\n', b"data: [DONE]\n\n")
+
+
+def test_the_last_event_of_a_stream_comes_with_the_authenticated_end(
+    talking: MemoryService, reply: Reply
+):
+    """Callers leave at it: what they have by then must have been whole, and its receipt right."""
+    breaking(talking, content=EVENTS)
+    body = talking.respond(reply.body)
+    before = [piece for at in range(len(body)) for piece in reply.feed(body[at : at + 1])]
+    assert b"".join(before) == EVENTS[0]
+    assert b"".join(reply.finish()) == EVENTS[1]
+    assert reply.receipt is not None
+
+
+def test_a_stream_with_a_wrong_receipt_never_shows_its_last_event(
+    talking: MemoryService, reply: Reply
+):
+    breaking(talking, content=EVENTS, signer=Ed25519PrivateKey.generate())
+    *body, last = talking.respond(reply.body)
+    shown = [piece for byte in body for piece in reply.feed(bytes([byte]))]
+    assert b"".join(shown) == EVENTS[0]
+    reply.feed(bytes([last]))
+    with pytest.raises(ReceiptError):
+        reply.finish()
+
+
 @pytest.mark.parametrize(
     ("claims", "what"),
     [
