@@ -127,6 +127,7 @@ class ValkeyServer:
         self._trouble: Trouble | None = Trouble.UNREACHABLE
         self._said: Trouble | None = None
         self._ahead: int | None = None
+        self._troubled = asyncio.Event()
         kind, where = _place(address, ca)
         settings: dict[str, Any] = {
             **where,
@@ -276,13 +277,21 @@ class ValkeyServer:
 
     def _note(self, trouble: Trouble | None) -> None:
         self._trouble = trouble
+        if trouble is not None:
+            self._troubled.set()
         if trouble is not self._said:
             log("store-ready" if trouble is None else "store-not-ready", code=_code(trouble))
             self._said = trouble
 
     async def _watch(self) -> None:
         while True:
-            await asyncio.sleep(LOOK if self.ready() else LOOK_AGAIN)
+            try:
+                async with asyncio.timeout(LOOK):
+                    await self._troubled.wait()
+                await asyncio.sleep(LOOK_AGAIN)
+            except TimeoutError:
+                pass  # nothing went wrong in the meantime
+            self._troubled.clear()
             await self.look()
 
 

@@ -60,10 +60,12 @@ class Service:
     nodes: list[FarEnd]
     gateway: str = ""
     relay: str = ""
+    program: GatewayProgram = field(init=False)
+    client: httpx.Client = field(init=False)
     stack: ExitStack = field(default_factory=ExitStack)
 
     def config(self, which: int = 0):
-        found = httpx.get(f"{self.relay}/ohttp-keys")
+        found = self.client.get(f"{self.relay}/ohttp-keys")
         assert found.headers["content-type"] == messages.OHTTP_KEYS
         return parse_configs(found.content)[which]
 
@@ -73,7 +75,7 @@ class Service:
 
     def exchange(self, request: bhttp.Request, which: int = 0) -> bhttp.Response:
         body, opener = self.encapsulate(request, which)
-        answer = httpx.post(self.relay, content=body, headers=OHTTP_HEADERS)
+        answer = self.client.post(self.relay, content=body, headers=OHTTP_HEADERS)
         return open_answer(answer, opener)
 
     def seal(self, *which: int, **more) -> SealedRequest:
@@ -115,14 +117,22 @@ def publication(
 
 @contextmanager
 def service(
-    folder: Path, *scripts: Script, tokens: PublishedTokens | None = None, **settings
+    folder: Path,
+    *scripts: Script,
+    tokens: PublishedTokens | None = None,
+    wait: bool = True,
+    **settings,
 ) -> Iterator[Service]:
-    """Run a relay and a gateway; each script is a node. With tokens, name the `spent` set too."""
+    """Run a relay and a gateway, and wait until it is ready; each script is a node.
+
+    With tokens, name the `spent` set too.
+    """
     with ExitStack() as stack:
         nodes = [stack.enter_context(FarEnd(script)) for script in scripts]
         private = [NodePrivateKey.generate(kem_id=KEM_X25519, key_id=1) for _ in nodes]
         publisher, log = Files(), Files()
         found = Service(publisher=publisher, log=log, node_keys=private, nodes=nodes, stack=stack)
+        found.client = stack.enter_context(httpx.Client(timeout=60))
         urls, ids = [one.url for one in nodes], [one.id for one in private]
         document = publication(urls, ids, tokens=tokens)
         private_keys = made_keys(folder)
@@ -138,11 +148,12 @@ def service(
             admission="open" if tokens is None else "tokens",
             **settings,
         )
-        program = GatewayProgram(config)
+        found.program = program = GatewayProgram(config)
         found.gateway = stack.enter_context(Served(program, config)).url
         relay = RelayConfig(gateway=found.gateway, listen="127.0.0.1:0")
         found.relay = stack.enter_context(Served(Relay(relay), relay)).url
-        eventually(program.ready)
+        if wait:
+            eventually(program.ready)
         yield found
 
 
