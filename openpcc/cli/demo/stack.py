@@ -234,14 +234,17 @@ class DemoStack:
         )
 
     def _start_gateway(self) -> Program:
-        config = self._write(
-            "gateway.toml",
-            f'service = "{SERVICE}"\nlisten = "127.0.0.1:0"\n'
+        config = self._write("gateway.toml", self.gateway_settings("127.0.0.1:0"))
+        return self.programs.start("gateway", "openpcc-gateway", ["--config", str(config)])
+
+    def gateway_settings(self, listen: str) -> str:
+        """Write what a gateway is configured with."""
+        return (
+            f'service = "{SERVICE}"\nlisten = "{listen}"\n'
             f'ohttp_keys = ["ohttp/ohttp-keys.json"]\n'
             f'publisher = "{self.publisher.listening}"\nlog = "{self.log.listening}"\n'
-            + self._admission(),
+            + self._admission()
         )
-        return self.programs.start("gateway", "openpcc-gateway", ["--config", str(config)])
 
     def _admission(self) -> str:
         if self.payment is None:
