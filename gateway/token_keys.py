@@ -113,7 +113,7 @@ class IssuerReader:
         try:
             directory = await self._read()
         except UpstreamError:
-            return self._failed("issuer-unreachable", known)
+            return self._failed("issuer-not-read", known)
         try:
             found = choose(directory, known, now=now)
         except UpstreamError:

@@ -16,6 +16,7 @@ from gateway.outbound import Outbound
 from gateway.publisher import Publisher
 from gateway.publisher_app import places
 from gateway.telemetry import Telemetry
+from gateway.token_keys import IssuerReader
 from gateway.window import Window
 from openpcc.protocol.messages import DirectoryLeaf
 from openpcc.protocol.sealing import model_id
@@ -71,6 +72,9 @@ class World:
             clock=lambda: self.now,
             monotonic=lambda: self.monotonic,
             status_signers=memory.signers(memory.status),
+            issuer=None
+            if config.tokens is None
+            else IssuerReader(config.tokens.issuer, self.outbound, self.ticks),
         )
 
     def ticks(self) -> float:
