@@ -14,6 +14,7 @@ from attestation.result import KINDS, OUTSIDE, Report, Scope
 from openpcc.config import ClientPolicy
 from openpcc.log_checks import ALONE, Known, judge_consistency
 from openpcc.release_checks import STATUS_AGE, judge_entry
+from transparency_log.checkpoint import Checkpoint
 from transparency_log.entry import Release, Status, verify_release, verify_status
 from transparency_log.errors import LogError, MalformedProofError
 from transparency_log.merkle import leaf_hash
@@ -112,6 +113,15 @@ def judge_release_file(
         return report, release
     ends = [release.expires, *([] if status is None else [status.issued + STATUS_AGE])]
     return replace(report, expires=min(ends)), release
+
+
+def held(data: bytes, policy: ClientPolicy) -> Checkpoint | None:
+    """Give the checkpoint of a proof file, if it verifies; else the report will say so."""
+    try:
+        proof = KeptRelease.parse(data).proof
+        return None if proof is None else verify_checkpoint(proof.checkpoint, policy.log).checkpoint
+    except LogError:
+        return None
 
 
 def _parsed(data: bytes) -> KeptRelease | None:

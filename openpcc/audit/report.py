@@ -54,6 +54,7 @@ class AuditKind(StrEnum):
     RECEIPT = "receipt"
     EVIDENCE = "evidence"
     RELEASE = "release"
+    IMAGE = "image"
 
 
 class Verdict(StrEnum):

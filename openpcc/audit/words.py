@@ -82,6 +82,13 @@ SCOPES: Mapping[AuditKind, Scope] = {
         shows="Its signers signed the release and the log holds it, under a witnessed checkpoint.",
         leaves="Which machines run it: for that there is evidence. Whether what it does is good.",
     ),
+    AuditKind.IMAGE: Scope(
+        title="Image of a release",
+        shows="The release is signed and logged, and its reference values are what these very "
+        "files come to.",
+        leaves="Whether the files do what their source says: build them again and compare. What "
+        "firmware and host of a machine add by themselves, as far as the release leaves it open.",
+    ),
 }
 """Every kind has its words."""
 

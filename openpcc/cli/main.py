@@ -42,6 +42,7 @@ AUDITS: Mapping[str, Command] = {
     "log": Command(help="follow the whole log, and flag what no client could see"),
     "gateway": Command(help="audit what a service serves, on different ways, against the log"),
     "node": Command(help="challenge a listed node with a fresh nonce"),
+    "release": Command(help="compute an image again, and hold it against what was logged"),
     "attack": Command(help="attack a service of your own, and see what refuses", extra="demo"),
 }
 """The parts of `openpcc audit`, each `openpcc.cli.audit.<name>`."""

@@ -23,14 +23,11 @@ from openpcc.cli.verify.shown import time, verdict
 from openpcc.config import ClientPolicy
 from openpcc.decision import duration
 from openpcc.errors import ConfigurationError
-from openpcc.kept_release import KeptRelease
 from openpcc.log_checks import Known
-from transparency_log.checkpoint import Checkpoint
 from transparency_log.cli import words
 from transparency_log.entry import Release, Status
 from transparency_log.errors import LogError
 from transparency_log.proof import MAX_FILE
-from transparency_log.witness_policy import verify_checkpoint
 
 MAX_PROVENANCE = 4 * 2**20
 """Bytes of a Sigstore bundle that are read; those of real builds have some ten thousand."""
@@ -101,20 +98,11 @@ def _log(
     if args.log is not None:
         from openpcc.cli.verify.log import read_present  # few ask; it loads the HTTP stack
 
-        present = read_present(args.log, policy, _held(data, policy), now=now)
+        present = read_present(args.log, policy, kept_release.held(data, policy), now=now)
         known = Known(checkpoint=present.newest.checkpoint, witnessed=present.newest.time)
         return present.status, known, present.proof
     status = None if args.status is None else _status(args.status, policy)
     return status, known_checkpoint(args, policy), consistency(args)
-
-
-def _held(data: bytes, policy: ClientPolicy) -> Checkpoint | None:
-    """Give the checkpoint of a proof file, if it verifies; else the report will say so."""
-    try:
-        proof = KeptRelease.parse(data).proof
-        return None if proof is None else verify_checkpoint(proof.checkpoint, policy.log).checkpoint
-    except LogError:
-        return None
 
 
 def _status(path: Path, policy: ClientPolicy) -> Status:

@@ -1,0 +1,231 @@
+"""`audit release`: an image folder, computed again, and held against what was logged.
+
+    1. the release itself      step 7 of the trust decision: signed, logged, witnessed
+    2. the files               those of image.json, the image of the release, its root file system
+    3. each platform           measurement, registers and rules, computed from the files
+
+Nothing of the folder is believed but what its files come to. Who publishes an image cannot pass
+with other files: the values in the log are digests of them. What the folder can still choose is
+the machine, and with another one the values differ.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from attestation.errors import ArtifactError
+from attestation.event_rules import EventRule
+from attestation.measure import files
+from attestation.measure.artifact import Artifact
+from attestation.measure.files import FoundFile
+from attestation.measure.gpt import PartitionTable
+from attestation.measure.image import ImageFolder
+from attestation.measure.recompute import DISK, UKI, Values, measure
+from attestation.measure.uki import Uki
+from attestation.reference_values import ReferenceValues
+from attestation.result import Report
+from openpcc.audit import appraisal
+from openpcc.audit.release_models import models_finding
+from openpcc.audit.release_tests import RELEASE
+from openpcc.audit.report import AuditKind, AuditReport, Finding, Section
+from openpcc.release_checks import reference_values
+from transparency_log.entry import Release
+
+RECIPE = "recipe"
+"""Artifact that a release's recipe is, if it stands beside the image."""
+
+OF_A_RELEASE = ("image", "recipe", "models", "machines")
+OF_A_FOLDER = ("files", "root", *OF_A_RELEASE)
+OF_A_PLATFORM = ("release.measurement", "release.registers", "release.rules")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadFolder:
+    """A folder as it was found."""
+
+    path: Path
+    image: ImageFolder
+    found: Mapping[str, FoundFile]
+
+    @property
+    def artifacts(self) -> Mapping[str, Artifact]:
+        """Give what was read of each file."""
+        return {name: one.artifact for name, one in self.found.items()}
+
+
+def audit_release(folder: Path, report: Report, release: Release | None) -> AuditReport:
+    """Audit an image beside its release.
+
+    Args:
+        folder: with image.json.
+        report: of step 7, about the release.
+        release: None: its signers have not signed it, and there is nothing to compare with.
+    """
+    own = appraisal.section(report, name="release", title="The release")
+    described, read = _read(folder)
+    sections = [own, _files(described, read, release)]
+    if read is not None:
+        sections += [_platform(read, release, name) for name in read.image.machines]
+    return AuditReport(
+        kind=AuditKind.IMAGE,
+        subject=str(folder),
+        at=report.at,
+        sections=tuple(sections),
+        simulated=report.simulated,
+    )
+
+
+def _read(path: Path) -> tuple[list[Finding], ReadFolder | None]:
+    try:
+        image = files.read_image(path)
+        found = {said.name: files.read_file(path, said) for said in image.artifacts.values()}
+    except ArtifactError as error:
+        return [RELEASE.failed("release.described", str(error))], None
+    read = ReadFolder(path=path, image=image, found=found)
+    wrong = [f"{name}: {one.wrong}" for name, one in found.items() if one.wrong]
+    return [
+        RELEASE.passed("release.described", f"{len(found)} files"),
+        RELEASE.judged("release.files", wrong),
+    ], read
+
+
+def _files(found: list[Finding], read: ReadFolder | None, release: Release | None) -> Section:
+    if read is None:
+        why = "the folder could not be read"
+        found += [RELEASE.skipped(f"release.{name}", why) for name in OF_A_FOLDER]
+    elif release is None:
+        why = "there is no release to compare with"
+        found += [RELEASE.skipped(f"release.{name}", why) for name in OF_A_RELEASE]
+        found += [_root(read)]
+    else:
+        found += [
+            _image(read, release),
+            _root(read),
+            _recipe(read, release),
+            models_finding(read.path, release),
+            _machines(read, release),
+        ]
+    return Section(name="files", title="The files", findings=tuple(found))
+
+
+def _image(read: ReadFolder, release: Release) -> Finding:
+    name = DISK if DISK in read.found else UKI
+    actual = read.found[name].sha256
+    if actual == release.image:
+        return RELEASE.passed("release.image", f"{name} {actual.hex()}")
+    return RELEASE.failed("release.image", f"{name} {actual.hex()}", expected=release.image.hex())
+
+
+def _root(read: ReadFolder) -> Finding:
+    if DISK not in read.found:
+        return RELEASE.skipped("release.root", "there is no disk", required=False)
+    try:
+        root_hash = Uki.parse(read.found[UKI].artifact).root_hash
+        if root_hash is None:
+            return RELEASE.failed("release.root", f"{UKI}: its command line names no root hash")
+        table = PartitionTable.parse(read.found[DISK].artifact)
+        files.check_root(read.path, read.image.artifacts[DISK], table, root_hash)
+    except ArtifactError as error:
+        return RELEASE.failed("release.root", str(error))
+    return RELEASE.passed("release.root", root_hash.hex())
+
+
+def _recipe(read: ReadFolder, release: Release) -> Finding:
+    if RECIPE not in read.found:
+        return RELEASE.skipped("release.recipe", "it is not beside the image", required=False)
+    actual = read.found[RECIPE].sha256
+    if actual == release.recipe.sha256:
+        return RELEASE.passed("release.recipe")
+    return RELEASE.failed(
+        "release.recipe", f"{RECIPE} {actual.hex()}", expected=release.recipe.sha256.hex()
+    )
+
+
+def _machines(read: ReadFolder, release: Release) -> Finding:
+    described, released = set(read.image.machines), set(release.platforms)
+    wrong = [f"{name}: not described" for name in sorted(released - described)]
+    wrong += [f"{name}: not released" for name in sorted(described - released)]
+    return RELEASE.judged("release.machines", wrong, actual=", ".join(sorted(described)))
+
+
+def _platform(read: ReadFolder, release: Release | None, name: str) -> Section:
+    return Section(
+        name=f"platform {name}",
+        title=f"Platform {name}",
+        findings=tuple(_findings(read, release, name)),
+    )
+
+
+def _findings(read: ReadFolder, release: Release | None, name: str) -> Iterator[Finding]:
+    logged = reference_values(release, name)
+    if release is None or logged is None:
+        why = f"no release of {name} to compare with"
+        yield from (RELEASE.skipped(one, why) for one in ("release.computed", *OF_A_PLATFORM))
+        return
+    try:
+        values = measure(
+            read.image.machines[name],
+            read.artifacts,
+            models=[(model.name, model.digest) for model in release.models],
+            engine_arguments=release.engine.arguments,
+        )
+    except ArtifactError as error:
+        yield RELEASE.failed("release.computed", str(error))
+        why = "not every file could be measured"
+        yield from (RELEASE.skipped(one, why) for one in OF_A_PLATFORM)
+        return
+    yield RELEASE.passed("release.computed")
+    yield from _compared(values, logged)
+
+
+def _compared(values: Values, logged: ReferenceValues) -> Iterator[Finding]:
+    if values.measurement == logged.measurement:
+        yield RELEASE.passed("release.measurement", values.measurement.hex())
+    else:
+        yield RELEASE.failed(
+            "release.measurement",
+            f"{values.sources['measurement']}: {values.measurement.hex()}",
+            expected=logged.measurement.hex(),
+        )
+    yield RELEASE.judged("release.registers", _registers(values, logged))
+    yield RELEASE.judged("release.rules", _rules(values, logged))
+    if values.given:
+        yield RELEASE.told("release.given", values.measurement.hex())
+    left = [
+        f"register {index}: {rule.text}"
+        for index, rules in sorted(logged.events.items())
+        for rule in rules
+        if not rule.digests
+    ]
+    if left:
+        yield RELEASE.told("release.open", "; ".join(left))
+
+
+def _registers(values: Values, logged: ReferenceValues) -> Iterator[str]:
+    """Name each register that differs, with the files that decide it."""
+    for index in sorted({*values.registers, *logged.registers}):
+        found, wanted = values.registers.get(index), logged.registers.get(index)
+        if found != wanted:
+            source = values.sources.get(str(index), "no file decides it")
+            yield (f"register {index} ({source}): {_shown(wanted)} expected, {_shown(found)} found")
+
+
+def _rules(values: Values, logged: ReferenceValues) -> Iterator[str]:
+    for index in sorted({*values.events, *logged.events}):
+        found, wanted = values.events.get(index, ()), logged.events.get(index, ())
+        if found != wanted:
+            source = values.sources.get(str(index), "no file decides it")
+            yield f"register {index} ({source}): {_difference(wanted, found)}"
+
+
+def _difference(wanted: tuple[EventRule, ...], found: tuple[EventRule, ...]) -> str:
+    if len(wanted) != len(found):
+        return f"{len(wanted)} rules expected, {len(found)} found"
+    place = next(
+        at for at, pair in enumerate(zip(wanted, found, strict=True)) if pair[0] != pair[1]
+    )
+    return f"rule {place + 1}: {wanted[place].text} expected, {found[place].text} or others found"
+
+
+def _shown(value: bytes | None) -> str:
+    return "none" if value is None else value.hex()
