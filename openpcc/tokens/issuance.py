@@ -43,7 +43,7 @@ def fill(wallet: Wallet, issuer: Issues, terms: Terms, *, target: int, now: int)
     wallet.note_keys(terms.keys, now=now)
     came = finish_begun(wallet, issuer, terms)
     key: IssuerKey | None = None
-    while wallet.missing(terms, target=target) > 0:
+    while wallet.missing(terms, target=target, now=now) > 0:
         key = key or choose_key(issuer.directory(), terms)
         batch = wallet.begin_issue(key, terms, target=target, now=now)
         came += 0 if batch is None else _finish(wallet, issuer, batch)
@@ -51,10 +51,21 @@ def fill(wallet: Wallet, issuer: Issues, terms: Terms, *, target: int, now: int)
 
 
 def finish_begun(wallet: Wallet, issuer: Issues, terms: Terms) -> int:
-    """Ask again for what has not come. Raises as `fill`."""
-    return sum(
-        _finish(wallet, issuer, batch) for batch in wallet.pending() if batch.key in terms.keys
-    )
+    """Ask again for what has not come; one batch that fails keeps no other from coming.
+
+    Raises:
+        IssuerError: as `fill`, the first of them, after all were tried.
+    """
+    came, errors = 0, []
+    for batch in wallet.pending():
+        if batch.key in terms.keys:
+            try:
+                came += _finish(wallet, issuer, batch)
+            except IssuerError as error:
+                errors.append(error)
+    if errors:
+        raise errors[0]
+    return came
 
 
 def choose_key(directory: IssuerDirectory, terms: Terms) -> IssuerKey:

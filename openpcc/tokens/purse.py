@@ -4,6 +4,7 @@ The wallet is opened, or made, when it is first needed: a client of a service wi
 has none.
 """
 
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
@@ -48,7 +49,7 @@ class Purse:
             now: the local clock.
 
         Raises:
-            ConfigurationError: there is no `[tokens]`, or its `ca` cannot be read.
+            ConfigurationError: there is no `[tokens]`.
         """
         self._settings = require(config.tokens)
         self.store = Store(
@@ -58,7 +59,9 @@ class Purse:
         self._terms = terms
         self._ask = ask
         self._now = now
-        self._issuer = Issuer(self._settings)
+        self._issuer: Issuer | None = None
+        self._filling = threading.Lock()
+        self._closed = False
         self._keeper = Keeper(
             fill=self._top_up,
             fill_every=self._settings.every,
@@ -92,10 +95,11 @@ class Purse:
             self.wallet.released(request_digest, expires=expires)
 
     def fill(self, terms: Terms) -> int:
-        """Buy now, because the user said so. Raises as `issuance.fill`."""
-        return issuance.fill(
-            self.wallet, self._issuer, terms, target=self._settings.stock, now=self._now()
-        )
+        """Buy now, because the user said so. Raises as `issuance.fill`, and ConfigurationError."""
+        with self._filling:
+            return issuance.fill(
+                self.wallet, self._reach(), terms, target=self._settings.stock, now=self._now()
+            )
 
     def counts(self) -> Counts | None:
         """Count what is in the wallet; None: there is none yet. Raises WalletError."""
@@ -103,9 +107,19 @@ class Purse:
 
     def close(self) -> None:
         """End the background, the connections and the file."""
-        self._issuer.close()  # which ends a purchase that is under way; what was begun stays
+        self._closed = True
+        if self._issuer is not None:
+            self._issuer.close()  # which ends a purchase that is under way; what was begun stays
         self._keeper.close()
         self.store.close()
+
+    def _reach(self) -> Issuer:
+        """Give the connection to the issuer; made when it is first needed."""
+        if self._issuer is None:
+            self._issuer = Issuer(self._settings)
+        if self._closed:
+            self._issuer.close()
+        return self._issuer
 
     def _top_up(self) -> None:
         terms = self._terms()

@@ -10,13 +10,16 @@ steps choose by; it says how many tokens there are and of which issuer key, not 
 """
 
 import os
+import re
 import sqlite3
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from openpcc.errors import WalletError
+from openpcc.token_settings import PROTECTIONS
 
 VERSION = 1
 APPLICATION = 0x4F504357  # "OPCW"
@@ -37,14 +40,13 @@ TABLES = (
     f"PRAGMA user_version = {VERSION}",
 )
 
+DAMAGED = "damaged; restore it, or move it away (its tokens are lost)"
+
 REASONS = {
     sqlite3.SQLITE_BUSY: ("busy", "another process keeps it locked; end it and try again"),
     sqlite3.SQLITE_LOCKED: ("busy", "another process keeps it locked; end it and try again"),
     sqlite3.SQLITE_FULL: ("full", "the disk is full; make room and try again"),
-    sqlite3.SQLITE_CORRUPT: (
-        "damaged",
-        "damaged; restore it, or move it away (its tokens are lost)",
-    ),
+    sqlite3.SQLITE_CORRUPT: ("damaged", DAMAGED),
     sqlite3.SQLITE_NOTADB: ("damaged", "not a wallet; restore it, or move it away"),
     sqlite3.SQLITE_READONLY: (
         "permissions",
@@ -71,8 +73,10 @@ def connect(path: Path) -> sqlite3.Connection:
         # A commit that was reported is on the disk: a batch must not be posted and then forgotten.
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA secure_delete = ON")
+        db.execute("PRAGMA temp_store = MEMORY")
         db.execute("PRAGMA trusted_schema = OFF")
         db.execute("PRAGMA cell_size_check = ON")
+        is_new(db)  # what is no wallet is not changed
         if db.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
             raise WalletError(
                 "unusable", f"{path}: its file system has no shared memory; set 'state' elsewhere"
@@ -138,11 +142,41 @@ def is_new(db: sqlite3.Connection) -> bool:
     return False
 
 
-def make(db: sqlite3.Connection, meta: dict[str, str]) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Meta:
+    """What a wallet says of itself.
+
+    Attributes:
+        id: 32 hex digits, drawn when it was made; the name of its key in the keystore.
+        service: whose tokens these are.
+        protection: `keystore` or `file`.
+    """
+
+    id: str
+    service: str
+    protection: str
+
+
+def make(db: sqlite3.Connection, meta: Meta) -> None:
     """Make the tables, inside the caller's transaction."""
     for statement in TABLES:
         db.execute(statement)
-    db.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
+    db.executemany("INSERT INTO meta VALUES (?, ?)", vars(meta).items())
+
+
+def read_meta(db: sqlite3.Connection) -> Meta:
+    """Read what the wallet says of itself.
+
+    Raises:
+        WalletError: `damaged`: it does not.
+    """
+    found = dict(db.execute("SELECT name, value FROM meta").fetchall())
+    if found.keys() != {"id", "service", "protection"}:
+        raise WalletError("damaged", DAMAGED)
+    meta = Meta(**found)
+    if not re.fullmatch(r"[0-9a-f]{32}", meta.id) or meta.protection not in PROTECTIONS:
+        raise WalletError("damaged", DAMAGED)
+    return meta
 
 
 @contextmanager

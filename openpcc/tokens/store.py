@@ -117,17 +117,17 @@ class Store:
     def _unlock(self, db: sqlite3.Connection) -> Vault:
         if schema.is_new(db):
             schema.make(db, self._new())
-        meta = dict(db.execute("SELECT name, value FROM meta").fetchall())
-        if meta.get("service") != self._service:
+        meta = schema.read_meta(db)
+        if meta.service != self._service:
             raise WalletError(
                 "foreign", f"{self.path}: of another service; set 'state' to a folder of its own"
             )
-        wallet_id = bytes.fromhex(meta["id"])
-        if meta["protection"] == "file":
+        wallet_id = bytes.fromhex(meta.id)
+        if meta.protection == "file":
             return OpenVault(wallet_id)
-        return KeyVault(self._key(meta["id"]), wallet_id)
+        return KeyVault(self._key(meta.id), wallet_id)
 
-    def _new(self) -> dict[str, str]:
+    def _new(self) -> schema.Meta:
         """Choose the protection of a new wallet; a key is kept before there is anything to open."""
         name = secrets.token_hex(16)
         store = None if self._protection == "file" else self._find_keystore()
@@ -136,7 +136,7 @@ class Store:
         if store is not None:
             store.put(name, secrets.token_bytes(KEY_SIZE))
         kind = "file" if store is None else "keystore"
-        return {"id": name, "service": self._service, "protection": kind}
+        return schema.Meta(id=name, service=self._service, protection=kind)
 
     def _key(self, name: str) -> bytes:
         store = self._find_keystore()

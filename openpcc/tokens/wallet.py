@@ -45,6 +45,10 @@ HOLD = 1800
 tries of a request can wait for their first byte (`carrier.TIMEOUT`). Its process may still be
 waiting, and a reply whose tokens were given back is not given."""
 
+PATIENCE = 86400
+"""Seconds that a sent token is counted on to come back. A gateway that says "later" for ever can
+keep a wallet from being filled for a day, and not for good."""
+
 
 class Sealed(Protocol):
     """What `spend` makes: something with a digest that its tokens pay for."""
@@ -106,10 +110,10 @@ class Wallet:
 
     # Issue.
 
-    def missing(self, terms: Terms, *, target: int) -> int:
+    def missing(self, terms: Terms, *, target: int, now: int) -> int:
         """Count what is missing to the target; what was asked for is not."""
         with self._store.reading() as (db, _):
-            return target - _there(db, terms.keys)
+            return target - _there(db, terms.keys, now)
 
     def begin_issue(self, key: IssuerKey, terms: Terms, *, target: int, now: int) -> Batch | None:
         """Write down what is to be asked of the issuer; None if the wallet is full enough.
@@ -121,7 +125,7 @@ class Wallet:
             now: for the record.
         """
         with self._store.step() as (db, vault):
-            missing = target - _there(db, terms.keys)
+            missing = target - _there(db, terms.keys, now)
             if missing <= 0:
                 return None
             count = min(MAX_BATCH, -(-missing // STEP) * STEP)
@@ -289,10 +293,14 @@ def _one(db: sqlite3.Connection, query: str, values: Sequence[object] = ()) -> i
     return int(db.execute(query, values).fetchone()[0])
 
 
-def _there(db: sqlite3.Connection, keys: Sequence[bytes]) -> int:
+def _there(db: sqlite3.Connection, keys: Sequence[bytes], now: int) -> int:
     """Count what is there or may still come: it is not bought twice."""
     two = _two(keys)
-    held = _one(db, "SELECT count(*) FROM tokens WHERE key IN (?, ?)", two)
+    held = _one(
+        db,
+        "SELECT count(*) FROM tokens WHERE key IN (?, ?) AND (state = 0 OR due > ?)",
+        (*two, now - PATIENCE),
+    )
     return held + _one(db, "SELECT total(count) FROM batches WHERE key IN (?, ?)", two)
 
 
