@@ -3,8 +3,8 @@
 What is kept there must not be forgotten, done twice, or done late:
 
 1. fit      every new connection first asks the server how it is set up. One that may evict, keeps
-            no append-only file or is a replica is closed, and nothing else is sent to it. A look
-            every few seconds finds what was changed while it runs
+            no append-only file, is a replica or of a cluster is closed, and nothing else is sent
+            to it. A look every few seconds finds what was changed while it runs
 2. once     nothing is sent a second time: a `begin` that is repeated would find itself begun. The
             two exceptions were not done, and the server says so: unknown script, and 3
 3. in time  a script carries the last moment at which it may act, by the server's own clock. A
@@ -78,9 +78,10 @@ class Trouble(Enum):
     EVICTS = "may-evict"
     NO_FILE = "no-append-only-file"
     REPLICA = "replica"
+    CLUSTER = "cluster"
 
 
-UNFIT = frozenset({Trouble.EVICTS, Trouble.NO_FILE, Trouble.REPLICA})
+UNFIT = frozenset({Trouble.EVICTS, Trouble.NO_FILE, Trouble.REPLICA, Trouble.CLUSTER})
 """Troubles of a server that would answer, and must not be asked."""
 
 
@@ -299,6 +300,8 @@ def judge(info: Mapping[str, str]) -> Trouble | None:
     """Say what is wrong with a server, by its INFO; what it does not say counts as wrong."""
     if info.get("role") != "master":
         return Trouble.REPLICA
+    if info.get("cluster_enabled") != "0":
+        return Trouble.CLUSTER  # its failover may forget what was answered
     if info.get("maxmemory_policy") != "noeviction":
         return Trouble.EVICTS
     if info.get("aof_enabled") != "1":
