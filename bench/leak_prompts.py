@@ -67,6 +67,16 @@ FUNCTION_FORMS = (
     "What does {} return?", "When should I use {}?", "what is {}",
 )  # fmt: skip
 
+HISTORY = (
+    ("user", "Hello"),
+    ("assistant", "Hello! How can I help you today?"),
+    ("user", "What is a module in Python?"),
+    ("assistant", "A module in Python is a file of code that other code can import."),
+    ("user", "What is the import statement?"),
+    ("assistant", "The import statement in Python loads a module so that you can use its names."),
+)
+"""Stands before questions about functions: a longer prompt takes longer to its first token."""
+
 RECORDS = (
     "person", "user", "book", "film", "song", "city", "country", "animal", "plant", "car",
     "bicycle", "train", "ship", "house", "room", "chair", "meal", "recipe", "drink", "shop",
@@ -115,13 +125,15 @@ def questions(count: int) -> list[Question]:
 
 
 def _question(topic: str, subject: str, form: str, seed: int) -> Question:
+    before = HISTORY if topic == "functions" else ()
+    turns = [*before, ("user", form.format(subject))]
     body: dict[str, object] = {
         "model": "demo",
         "stream": True,
         "seed": seed,
         "temperature": TEMPERATURE,
         "max_tokens": MAX_TOKENS,
-        "messages": [{"role": "user", "content": form.format(subject)}],
+        "messages": [{"role": role, "content": text} for role, text in turns],
     }
     if topic == "records":
         schema = {"name": "record", "schema": RECORD_SCHEMA}
