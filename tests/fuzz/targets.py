@@ -9,6 +9,7 @@ from tests.fuzz import (
     entries,
     event_logs,
     forms,
+    issuer,
     log,
     nvidia,
     privacypass,
@@ -35,5 +36,6 @@ MODULES = (
     log,
     entries,
     privacypass,
+    issuer,
 )
 """Where the targets are; one module for each platform or protocol."""
