@@ -9,7 +9,9 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 
+import psycopg
 import pytest
 
 from gateway.errors import ConfigurationError
@@ -17,6 +19,7 @@ from gateway.issuer.accounts import Accounts, Batch, Charge
 from gateway.issuer.config import DatabaseConfig
 from gateway.issuer.connections import Connections, create_accounts, open_accounts
 from gateway.issuer.errors import AccountsError
+from tests.transparency_log.server.postgres_server import PostgresServer
 
 KEY = hashlib.sha256(b"key").digest()
 
@@ -74,6 +77,13 @@ def test_a_batch_is_charged_once_however_often_it_comes(accounts: Accounts, alic
 
 def usage(accounts: Accounts, first: int = 0, last: int = 99):
     return accounts.usage(first=first, last=last)
+
+
+def test_one_bit_of_a_batch_makes_it_another(accounts: Accounts, alice: int) -> None:
+    one = batch("one", 1)
+    other = Batch(digest=one.digest[:-1] + b"\0", key_id=one.key_id, count=1)
+    for each in (one, other):
+        assert accounts.charge(alice, each, day=10, quota=2) is Charge.CHARGED
 
 
 def test_what_was_charged_yesterday_is_not_charged_today(accounts: Accounts, alice: int) -> None:
@@ -202,6 +212,26 @@ def test_threads_never_pass_a_quota_nor_charge_a_batch_twice(
     connections.close()
     assert said == {Charge.CHARGED: 20, Charge.AGAIN: 42, Charge.QUOTA: 10}
     assert [(one.tokens, one.batches) for one in usage(accounts)] == [(20, 20)]
+
+
+def test_of_broken_connections_one_costs_an_answer_and_not_each(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    (tmp_path / "dsn").touch(mode=0o600)
+    (tmp_path / "dsn").write_text(f"{postgres.new_schema()}")
+    database = DatabaseConfig(kind="postgres", dsn=tmp_path / "dsn")
+    create_accounts(database)
+    connections = Connections(lambda: open_accounts(database))
+    with connections.use() as one, connections.use() as other:
+        pids = [found.rows("SELECT pg_backend_pid()")[0][0] for found in (one, other)]
+    with psycopg.connect(postgres.dsn("public"), autocommit=True) as admin:
+        for pid in pids:
+            admin.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+    with pytest.raises(AccountsError), connections.use() as found:
+        found.check()
+    with connections.use() as found:
+        found.check()
+    connections.close()
 
 
 def worker(database: DatabaseConfig, alice: int, number: int) -> None:

@@ -132,6 +132,14 @@ def test_a_batch_that_comes_again_is_answered_again_and_charged_once(desk: Desk)
     assert taken(desk.database) == {("alice", TODAY): (3, 1)}
 
 
+def test_a_batch_is_known_by_all_of_its_bytes(sqlite_desk: Desk) -> None:
+    order, other = sqlite_desk.order(2), sqlite_desk.order(2)
+    other.pending[0] = order.pending[0]
+    for one in (order, other):
+        one.tokens(send(sqlite_desk.url, one, sqlite_desk.alice))
+    assert taken(sqlite_desk.database) == {("alice", TODAY): (4, 2)}
+
+
 def test_the_quota_is_a_day_of_utc(desk: Desk) -> None:
     accounts = open_accounts(desk.database)
     accounts.set_quota("alice", 3)
