@@ -230,8 +230,11 @@ class Wallet:
             if not found:
                 return None
             (digest,) = secrets.choice(found)
+            # Not those of a retired key beside them: one such refuses the others as well.
             rows = db.execute(
-                "SELECT id, row FROM tokens WHERE request = ? LIMIT ?", (digest, MAX_BATCH)
+                "SELECT tokens.id, row FROM tokens JOIN keys ON keys.id = tokens.key "
+                "WHERE request = ? AND gone IS NULL LIMIT ?",
+                (digest, MAX_BATCH),
             ).fetchall()
             return Due(
                 request_digest=digest, tokens={id_: read_held(vault, row) for id_, row in rows}

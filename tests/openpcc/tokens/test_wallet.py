@@ -172,3 +172,14 @@ def test_the_same_batch_is_finished_once(wallet: Wallet, terms: Terms, issuer: M
     assert wallet.finish_issue(batch, signed) == 16
     assert wallet.finish_issue(again, signed) == 0
     assert wallet.counts() == Counts(stock=16, sent=0, pending=0, expired=0)
+
+
+def test_tokens_of_a_retired_key_keep_no_others_from_coming_back(wallet: Wallet) -> None:
+    both, old, new = terms_of(0, 1), terms_of(0), terms_of(1)
+    issuance.fill(wallet, MemoryIssuer(0), old, target=16, now=NOW)
+    issuance.fill(wallet, MemoryIssuer(1), new, target=32, now=NOW)
+    spend(wallet, both, 32)
+    wallet.note_keys(new.keys, now=NOW)
+    due = wallet.due(NOW + HOLD)
+    assert due is not None
+    assert {one.token[66:98] for one in due.tokens.values()} == set(new.keys)
