@@ -26,8 +26,11 @@ MAX_REQUEST = 64 << 20
 
 MAX_PORT = 65535
 
-MAX_NODES = 1 << 16
-"""Nodes of a publisher; with those that are leaving a publication holds them (`publication`)."""
+MAX_NODES = 40_000
+"""Nodes of a publisher: the nodes of three windows fit into a publication (`publication`)."""
+
+MAX_URL = 1000
+"""Characters of a URL: it stands in documents with a limit of their own."""
 
 _HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*", re.ASCII)
 
@@ -478,6 +481,8 @@ def check_url(name: str, text: str) -> None:
     plain = not (parts.query or parts.fragment or parts.username or parts.password)
     if parts.scheme not in ("http", "https") or not parts.hostname or not plain:
         raise ConfigurationError(f"{name}: expected a URL like https://host:port")
+    if len(text) > MAX_URL:
+        raise ConfigurationError(f"{name}: longer than {MAX_URL} characters")
     if text.endswith("/"):
         raise ConfigurationError(f"{name}: leave out the last slash")
 

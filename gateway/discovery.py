@@ -27,7 +27,8 @@ FRESH = 60.0
 """Seconds after its last answer that a node is still listed: one lost round must not unlist it."""
 
 PARALLEL = 32
-"""Nodes asked at one time; failing ones have as many slots of their own and keep nobody off."""
+"""Nodes asked at one time. Those that did not answer last time, or never, have as many slots of
+their own: a thousand false addresses keep no node off."""
 
 NODE_TIME = 20.0
 """Seconds a node has for one answer."""
@@ -48,7 +49,7 @@ class Discovery:
         self._numbered = 0
         self._visits: dict[str, asyncio.Task[None]] = {}
         self._slots = asyncio.Semaphore(PARALLEL)
-        self._slots_of_failing = asyncio.Semaphore(PARALLEL)
+        self._slots_of_others = asyncio.Semaphore(PARALLEL)
 
     async def round(self, *, beacon: bytes, endorsements: bytes | None) -> None:
         """Find the nodes, give each what it has not got, and take its evidence."""
@@ -101,7 +102,7 @@ class Discovery:
             del self._nodes[name]
 
     async def _visit(self, node: "_Node", beacon: bytes, endorsements: bytes | None) -> None:
-        async with self._slots_of_failing if node.failing else self._slots:
+        async with self._slots if node.well else self._slots_of_others:
             place = node.place
             try:
                 await self._put(node, place, "/beacon", beacon, messages.TEXT)
@@ -163,3 +164,8 @@ class _Node:
         self.answered = float("-inf")
         self.failing = False
         self.given: dict[str, bytes] = {}
+
+    @property
+    def well(self) -> bool:
+        """Say whether it gave its evidence when it was asked last."""
+        return self.evidence is not None and not self.failing

@@ -37,7 +37,10 @@ class Outbound:
         self, *, connect_timeout: float, reply_timeout: float, keep_alive: float, ca: Path | None
     ) -> None:
         self._timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=connect_timeout, sock_read=reply_timeout
+            total=None,
+            connect=2 * connect_timeout,  # with the name's address and TLS, which may hang as well
+            sock_connect=connect_timeout,
+            sock_read=reply_timeout,
         )
         self._keep_alive = keep_alive
         self._tls = client_tls(ca)

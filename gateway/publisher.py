@@ -53,6 +53,9 @@ from transparency_log.service import (
     TokenTerms,
 )
 
+EXPIRY_INTERVAL = 86400.0
+"""Seconds between looks for bundles to remove: there may be millions, and a window waits for it."""
+
 BUNDLES_A_ROUND = 64
 """Entry bundles read in one round at most; a long log is caught up with over several."""
 
@@ -96,6 +99,7 @@ class Publisher:
         self._clock = clock
         self._monotonic = monotonic
         self._started = monotonic()
+        self._expire_at = self._started
         self._submitting: Listing | None = None
         self.window: Window | None = None
 
@@ -248,7 +252,9 @@ class Publisher:
     def _keep(self, listing: Listing, now: int) -> None:
         for one in listing.evidence:
             self.archive.put(one.leaf.leaf_hash(), one.bundle, now=now)
-        self.archive.expire(now=now)
+        if self._monotonic() >= self._expire_at:
+            self.archive.expire(now=now)
+            self._expire_at = self._monotonic() + EXPIRY_INTERVAL
 
     def _sign(self, listing: Listing) -> bytes:
         try:

@@ -47,6 +47,7 @@ DNS = '[[dns]]\nname = "n.example"\n'
     ("text", "first", "words"),
     [
         ("", "", ["nodes", "at least one"]),
+        (f'[[nodes]]\nurl = "http://{"n" * 1000}"', "", ["nodes.url", "1000"]),
         (f'{DNS}kind = "mx"', "", ["dns", "kind"]),
         (f'{DNS}kind = "address"', "", ["dns", "port"]),
         (f'{DNS}kind = "address"\nport = 65536', "", ["dns", "port"]),
@@ -59,7 +60,7 @@ DNS = '[[dns]]\nname = "n.example"\n'
         (f'{DNS}kind = "srv"', 'dns_servers = ["10.0.0.1:0"]', ["dns_servers"]),
         (f'{DNS}kind = "srv"', "dns_time = 31", ["dns_time", "30"]),
         (f'{DNS}kind = "srv"', "max_nodes = 0", ["max_nodes"]),
-        (f'{DNS}kind = "srv"', "max_nodes = 65537", ["max_nodes", "65536"]),
+        (f'{DNS}kind = "srv"', "max_nodes = 40001", ["max_nodes", "40000"]),
         *(
             (f'[[dns]]\nname = "{name}"\nkind = "srv"', "", ["dns.name", "whole name"])
             for name in ("", "a b", "N.example", "n.example.", "n..example", "10.0.0.1", "n/x", "*")

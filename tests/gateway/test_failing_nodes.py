@@ -82,6 +82,16 @@ def test_a_node_that_takes_no_connection_is_tried_once_and_then_last(tmp_path: P
         assert (status, code) == (502, "upstream")
 
 
+def test_a_node_that_speaks_no_tls_is_no_connection(tmp_path: Path) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as mute,  # the system takes connections, nobody else
+        service(tmp_path, replies(b""), replies(b"good"), connect_timeout=0.4) as found,
+    ):
+        publish(found, f"https://127.0.0.1:{mute.getsockname()[1]}", found.nodes[1].url)
+        assert ask(found, 0, 1) == (200, None, b"good")
+        assert attempts(found, "no-connection") == 1
+
+
 async def silent(exchange: Exchange) -> None:
     await exchange.gone()
 

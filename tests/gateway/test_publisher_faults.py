@@ -126,17 +126,23 @@ def test_a_node_that_never_answers_holds_up_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(discovery, "ROUND_TIME", 0.4)
-    with world(tmp_path, NodeScript(b"a", hangs=True), NodeScript(b"b")) as found:
+    monkeypatch.setattr(discovery, "PARALLEL", 1)
+    bad, good = NodeScript(b"a", down=True), NodeScript(b"b")
+    with world(tmp_path, bad, good) as found:
         found.pass_time(found.config.wait)
 
         async def rounds() -> None:
             async with found.outbound:
+                await found.publisher.round()
+                bad.down, bad.hangs = False, True
                 for _ in range(3):
+                    found.pass_time(discovery.FRESH - 1)
                     await found.publisher.round()
                 assert len(found.publisher._discovery._visits) == 1  # not one for each round
 
         asyncio.run(rounds())
-        assert [one for one in machines(found.leaves()) if one] == [machine_digest(b"b")]
+        (listed,) = found.publisher._discovery.listed(found.now)
+        assert listed.leaf.machine == machine_digest(b"b")
 
 
 def test_bundles_outlive_restarts_and_listings_by_ninety_days(tmp_path: Path) -> None:
