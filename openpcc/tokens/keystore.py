@@ -6,6 +6,7 @@ in the clear, a module named in somebody's environment, or nothing at all.
 
 import base64
 import binascii
+import sys
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Protocol
@@ -22,6 +23,14 @@ BACKENDS = (
 )
 """Keystores that are bound to the user's login: Secret Service, Keychain, Credential Locker,
 KWallet. Module and class; the first that is usable here is taken."""
+
+
+ERRORS = (
+    ("keyring.errors", "KeyringError"),
+    ("secretstorage.exceptions", "SecretStorageException"),
+    ("jeepney.wrappers", "DBusErrorResponse"),
+)
+"""What backends raise beside `OSError`, where these are loaded: they do not wrap all of it."""
 
 
 class Keystore(Protocol):
@@ -62,11 +71,9 @@ class _Keystore:
         self._backend = backend
 
     def get(self, name: str) -> bytes | None:
-        from keyring.errors import KeyringError
-
         try:
             text = self._backend.get_password(SERVICE, name)
-        except KeyringError as error:
+        except _errors() as error:
             raise _locked() from error
         if text is None:
             return None
@@ -76,12 +83,15 @@ class _Keystore:
             raise WalletError("keystore", f"the keystore's entry {name} is no key") from error
 
     def put(self, name: str, key: bytes) -> None:
-        from keyring.errors import KeyringError
-
         try:
             self._backend.set_password(SERVICE, name, base64.b64encode(key).decode())
-        except KeyringError as error:
+        except _errors() as error:
             raise _locked() from error
+
+
+def _errors() -> tuple[type[BaseException], ...]:
+    loaded = [(sys.modules.get(module), name) for module, name in ERRORS]
+    return (OSError, *(getattr(module, name) for module, name in loaded if module is not None))
 
 
 def _locked() -> WalletError:

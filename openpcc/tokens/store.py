@@ -107,8 +107,7 @@ class Store:
             schema.prepare(self.path)
             self._db = schema.connect(self.path)
             try:
-                with _transaction(self._db, "BEGIN IMMEDIATE"):
-                    self._vault = self._unlock(self._db)
+                self._vault = self._unlock(self._db)
             except BaseException:
                 self._forget()
                 raise
@@ -116,7 +115,9 @@ class Store:
 
     def _unlock(self, db: sqlite3.Connection) -> Vault:
         if schema.is_new(db):
-            schema.make(db, self._new())
+            with _transaction(db, "BEGIN IMMEDIATE"):
+                if schema.is_new(db):  # another process may have been faster
+                    schema.make(db, self._new())
         meta = schema.read_meta(db)
         if meta.service != self._service:
             raise WalletError(
