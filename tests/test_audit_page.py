@@ -15,6 +15,7 @@ from openpcc.audit.attack.attempt import Attack
 from openpcc.audit.attack.run import PLACES
 from openpcc.audit.gateway_tests import GATEWAY
 from openpcc.audit.node_tests import NODE
+from openpcc.audit.release_tests import RELEASE
 from openpcc.cli import main
 
 PAGE = (Path(__file__).resolve().parent.parent / "docs" / "audit.md").read_text()
@@ -33,6 +34,7 @@ TABLES: Mapping[str, Mapping[str, str]] = {
     "The log": {name: test.text for name, test in log_tests.TESTS.items()},
     "The gateway": {name: test.text for name, test in GATEWAY.table.items()},
     "A node": {name: test.text for name, test in NODE.table.items()},
+    "An image": {name: test.text for name, test in RELEASE.table.items()},
     "Attacks": ATTACKS,
     "A receipt": receipt.TESTS,
 }
@@ -68,7 +70,7 @@ def test_every_command_is_one_that_the_programs_take(line: str):
 
 
 def test_there_are_commands():
-    assert len(COMMANDS) == 8
+    assert len(COMMANDS) == 9
 
 
 def test_every_command_of_the_table_exists():

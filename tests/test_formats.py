@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from attestation import ear, evidence, result
+from attestation.measure import image, model
 from attestation.simulated import endorsements as simulated
 from attestation.simulated import eventlog
 from attestation.tpm import document as tpm
@@ -89,6 +90,8 @@ READERS: dict[str, Callable[[bytes, Path], object]] = {
     "audit-report": lambda text, _: document.parse(text),
     "audit-ear": lambda text, _: ear.Ear.parse(text),
     "error-document": lambda text, _: read_error(text),
+    "image-folder": lambda text, _: image.ImageFolder.parse(text),
+    "model-manifest": lambda text, _: model.ModelManifest.parse(text),
 }
 
 
