@@ -18,8 +18,9 @@ def model_digest(folder: Path) -> bytes:
     """
     digest = hashlib.sha256()
     try:
-        files = sorted(path for path in folder.iterdir() if path.is_file())
+        files = sorted(folder.iterdir())
         for path in files:
+            _check_file(path)
             name = path.name.encode()
             digest.update(len(name).to_bytes(8, "big") + name)
             with path.open("rb") as file:
@@ -29,3 +30,9 @@ def model_digest(folder: Path) -> bytes:
     if not files:
         raise AttesterError(f"{folder}: no file of a model is there; name a model's folder")
     return digest.digest()
+
+
+def _check_file(path: Path) -> None:
+    """Judge that the digest covers it: an engine might read what lies in a folder, too."""
+    if not path.is_file():
+        raise AttesterError(f"{path}: is no file, and no digest covers it; remove it")

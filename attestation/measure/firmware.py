@@ -65,8 +65,8 @@ class TdxAttribute(IntFlag):
     """The guest accepts its pages later: the launch adds none."""
 
 
-TDX_CFV = 1
-"""Type of the section that holds firmware variables, which the firmware measures."""
+TDX_ATTRIBUTES = int(TdxAttribute.EXTEND | TdxAttribute.AUGMENT)
+"""All that are known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,7 +203,7 @@ def _sev_section(image: Artifact, offset: int) -> SevSection:
 def _tdx_section(image: Artifact, offset: int) -> TdxSection:
     place, raw, address, size, kind, attributes = image.integers("IIQQII", offset, "TDVF section")
     _check_pages(image, "TDVF metadata", address, size)
-    if raw > size or attributes & ~(TdxAttribute.EXTEND | TdxAttribute.AUGMENT):
+    if raw > size or attributes > TDX_ATTRIBUTES:
         image.refuse(f"TDVF metadata: {raw} bytes in {size}, attributes {attributes:#x}")
     return TdxSection(
         content=image.cut(place, raw, "TDVF section") if raw else b"",

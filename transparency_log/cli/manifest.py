@@ -91,10 +91,12 @@ def model_digest(folder: Path) -> bytes:
     """
     digest = hashlib.sha256()
     try:
-        names = sorted(path for path in folder.iterdir() if path.is_file())
+        names = sorted(folder.iterdir())
     except OSError as error:
         raise ConfigurationError(f"{folder}: {error.strerror}; name a model's folder") from error
     for path in names:
+        if not path.is_file():
+            raise ConfigurationError(f"{path}: is no file, and no digest covers it; remove it")
         name = path.name.encode()
         digest.update(len(name).to_bytes(8, "big") + name + _file_digest(path))
     if not names:
