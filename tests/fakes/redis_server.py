@@ -16,9 +16,10 @@ KEEPS = ("--appendonly", "yes", "--appendfsync", "always", "--maxmemory-policy",
 class RedisServer:
     """A server process; its append-only file stays in the folder."""
 
-    def __init__(self, folder: Path, *settings: str) -> None:
+    def __init__(self, folder: Path, *settings: str, configuration: Path | None = None) -> None:
+        """Run with settings, or with a configuration file; with neither it keeps everything."""
         self.folder = folder
-        self.settings = settings or KEEPS
+        self.settings = (str(configuration),) if configuration else settings or KEEPS
         self.socket = folder / "s"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -37,8 +38,8 @@ class RedisServer:
         self.socket.unlink(missing_ok=True)
         self._process = subprocess.Popen(
             [
-                binary(), "--port", "0", "--unixsocket", str(self.socket), "--dir",
-                str(self.folder), "--save", "", "--daemonize", "no", *self.settings,
+                binary(), *self.settings, "--port", "0", "--unixsocket", str(self.socket),
+                "--dir", str(self.folder), "--save", "", "--daemonize", "no",
             ],
             stdout=subprocess.DEVNULL,
         )  # fmt: skip
