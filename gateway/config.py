@@ -287,7 +287,7 @@ class PublisherConfig(ServerConfig):
     endorsements: Path | None = None
     # Nodes that a client seals a request to.
     candidates: int = 3
-    # Ways a reply may be paced.
+    # Ways a reply may be paced; clients that choose none take the first (docs/pace.md).
     pace: tuple[str, ...] = ("latency", "paced")
     # What a request is paid with; left out: admission is open.
     tokens: TokenSettings | None = None
