@@ -24,12 +24,14 @@ DEVICES = {"count": 0, "kinds": list[str]()}
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line."""
-    args = _parse(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    split = words.index("--") if "--" in words else len(words)
+    args, engine = _parse(words[:split]), words[split + 1 :]
     try:
         if args.command == "model":
             print(read_model(args.folder).encode().decode())
         else:
-            print(_platforms(args))
+            print(_platforms(args, engine))
     except ArtifactError as error:
         print(f"node_image.measure: {error}", file=sys.stderr)
         return 1
@@ -58,7 +60,7 @@ def toml(platforms: Mapping[str, Mapping[str, object]]) -> str:
     )
 
 
-def _platforms(args: argparse.Namespace) -> str:
+def _platforms(args: argparse.Namespace, engine: Sequence[str]) -> str:
     folder = files.read_image(args.folder)
     found: dict[str, Artifact] = {}
     for said in folder.artifacts.values():
@@ -69,9 +71,7 @@ def _platforms(args: argparse.Namespace) -> str:
     models = [(name, _digest(Path(path))) for name, path in args.model]
     devices = {"count": args.devices, "kinds": [args.kind]} if args.devices else DEVICES
     platforms = {
-        name: document(
-            measure(machine, found, models=models, engine_arguments=args.engine), devices
-        )
+        name: document(measure(machine, found, models=models, engine_arguments=engine), devices)
         for name, machine in folder.machines.items()
     }
     return toml(platforms) if args.toml else json.dumps(platforms, indent=1)
@@ -114,9 +114,11 @@ def _model(text: str) -> tuple[str, str]:
     return name, path
 
 
-def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m node_image.measure", description="Compute what a node image measures to."
+        prog="python -m node_image.measure",
+        description="Compute what a node image measures to.",
+        epilog="The engine's arguments stand at the end, behind --.",
     )
     commands = parser.add_subparsers(dest="command", required=True)
     platforms = commands.add_parser("platforms", help="what a release says of its platforms")
@@ -126,7 +128,6 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     platforms.add_argument("--devices", type=int, default=0, help="confidential devices")
     platforms.add_argument("--kind", default="nvidia-gpu", help="their kind")
     platforms.add_argument("--toml", action="store_true", help="print tables for release.toml")
-    platforms.add_argument("engine", nargs="*", help="the engine's arguments, behind --")
     model = commands.add_parser("model", help="the manifest of a model")
     model.add_argument("folder", type=Path, help="folder with the files of one model")
     return parser.parse_args(argv)
