@@ -68,7 +68,8 @@ class VerifiedUpstream:
             counts = purse.counts()
         except WalletError as error:
             return str(error)
-        return "0" if counts is None else str(counts.stock)
+        stock = "0" if counts is None else str(counts.stock)
+        return stock if purse.problem is None else f"{stock}; last purchase: {purse.problem}"
 
     @asynccontextmanager
     async def send(self, asked: Asked) -> AsyncIterator[Answering]:

@@ -27,20 +27,23 @@ class Keeper:
             reclaim: asks back the tokens of one request.
             reclaim_every: mean seconds between two times.
         """
-        self._acts = ((fill, fill_every), (reclaim, reclaim_every))
+        self._acts = (("fill", fill, fill_every), ("reclaim", reclaim, reclaim_every))
         self._closed = threading.Event()
         self._threads: list[threading.Thread] = []
-        self.problem: OpenPCCError | None = None
-        """Why the last time came to nothing; None: it did not."""
+        self.problems: dict[str, OpenPCCError] = {}
+        """Why the last `fill` or `reclaim` came to nothing; absent: it did not."""
 
     def start(self) -> None:
         """Begin, unless it has begun; after a fork, which leaves threads behind, once more."""
         if self._closed.is_set() or any(thread.is_alive() for thread in self._threads):
             return
         self._threads = []
-        for number, (act, every) in enumerate(self._acts):
+        for name, act, every in self._acts:
             thread = threading.Thread(
-                target=self._keep, args=(act, every), name=f"openpcc-tokens-{number}", daemon=True
+                target=self._keep,
+                args=(name, act, every),
+                name=f"openpcc-tokens-{name}",
+                daemon=True,
             )
             self._threads.append(thread)
             thread.start()
@@ -52,14 +55,14 @@ class Keeper:
             if thread is not threading.current_thread():
                 thread.join(timeout=5)
 
-    def _keep(self, act: Act, every: float) -> None:
+    def _keep(self, name: str, act: Act, every: float) -> None:
         while not self._closed.wait(pause(every)):
             try:
                 act()
             except OpenPCCError as error:
-                self.problem = error  # the wallet is as it was; the next time comes by itself
+                self.problems[name] = error  # the wallet is as it was; there is a next time
             else:
-                self.problem = None
+                self.problems.pop(name, None)
 
 
 def pause(mean: float) -> float:

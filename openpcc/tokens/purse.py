@@ -12,7 +12,7 @@ from typing import TypeVar
 from openpcc import budget, clock
 from openpcc.budget import Wanted
 from openpcc.config import ClientConfig
-from openpcc.errors import ConfigurationError, WalletError
+from openpcc.errors import ConfigurationError, OpenPCCError, WalletError
 from openpcc.token_settings import TokenSettings
 from openpcc.tokens import issuance, reclaim
 from openpcc.tokens.issuer import Issuer
@@ -104,6 +104,11 @@ class Purse:
     def counts(self) -> Counts | None:
         """Count what is in the wallet; None: there is none yet. Raises WalletError."""
         return self.wallet.counts() if self.store.exists else None
+
+    @property
+    def problem(self) -> OpenPCCError | None:
+        """Why the last purchase in the background came to nothing; None: it did not."""
+        return self._keeper.problems.get("fill")
 
     def close(self) -> None:
         """End the background, the connections and the file."""

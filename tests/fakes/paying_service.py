@@ -14,6 +14,7 @@ from openpcc.protocol.payment import (
     RECLAIM_MEDIA_TYPE,
     CarriedToken,
     Reclaim,
+    Reclaimed,
     carried_tokens,
     encode_reclaimed,
 )
@@ -55,6 +56,10 @@ class PayingService(MemoryService):
         """Codes that the next sealed requests are refused with, before anything is looked at."""
         self.failing: list[str] = []
         """Codes of failures behind admission: the tokens stand, and no reply begins."""
+        self.claiming: Reclaimed | None = None
+        """What it says of every token that is asked back, instead of what is so."""
+        self.reclaimed: bytes | None = None
+        """Its whole answer then."""
         super().__init__(folder, nodes=nodes)
 
     def publish(self, *args: Any, **changes: Any) -> int:
@@ -119,7 +124,10 @@ class PayingService(MemoryService):
             sealing.check_reclaim(one.proof, nonce=name.nonce, request_digest=asked.request_digest)
             names.append(name)
         outcomes = _done(self.store.reclaim(names, asked.request_digest, self.now))
-        return bhttp.Response(status=200, content=encode_reclaimed(outcomes))
+        if self.claiming is not None:
+            outcomes = [self.claiming] * len(names)
+        answer = encode_reclaimed(outcomes) if self.reclaimed is None else self.reclaimed
+        return bhttp.Response(status=200, content=answer)
 
 
 def _done(step: Coroutine[Any, Any, T]) -> T:

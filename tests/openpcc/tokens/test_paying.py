@@ -1,6 +1,8 @@
 """Whole transports against a service that wants to be paid, over real sockets."""
 
 import asyncio
+import shutil
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,14 +15,16 @@ from openpcc import clock, repetition
 from openpcc.config import ClientConfig
 from openpcc.errors import (
     ConfigurationError,
+    DirectoryError,
     GatewayError,
     TokenRefusedError,
     TooExpensiveError,
     TransportError,
     WalletEmptyError,
 )
+from openpcc.protocol.payment import Reclaimed
 from openpcc.token_settings import TokenSettings
-from openpcc.tokens.wallet import GRACE, Counts
+from openpcc.tokens.wallet import GRACE, PATIENCE, Counts
 from openpcc.transport import AsyncTransport, Transport
 from tests.fakes.issuer import CREDENTIAL, MemoryIssuer, served
 from tests.fakes.memory_service import as_relay
@@ -51,6 +55,8 @@ def service(one_service: PayingService) -> PayingService:
     one_service.refusing.clear()
     one_service.failing.clear()
     one_service.now = float(NOW)
+    one_service.claiming = None
+    one_service.reclaimed = None
     return one_service
 
 
@@ -220,6 +226,130 @@ def test_a_connection_lost_before_any_reply_is_tried_once_more(
     assert counts(transport).sent == 2
     ask_back(transport, at=NOW + 180 + GRACE)
     assert counts(transport) == Counts(stock=14, sent=0, pending=0, expired=0)
+
+
+@pytest.mark.parametrize("off", [-3600, 3600])
+def test_a_clock_that_is_an_hour_off_takes_no_token(
+    transport: Transport, service: PayingService, monkeypatch: pytest.MonkeyPatch, off: int
+):
+    monkeypatch.setattr(clock, "now", lambda: NOW + off)
+    with pytest.raises(DirectoryError):
+        ask(transport)
+    assert (service.headers, counts(transport).stock) == ([], 16)
+
+
+def test_a_gateway_that_calls_everything_spent_burns_what_it_was_sent_and_no_more(
+    transport: Transport, service: PayingService
+):
+    for _ in range(3):
+        service.refusing.append("token-spent")
+        with pytest.raises(TokenRefusedError):
+            ask(transport)
+    service.claiming = Reclaimed.SPENT
+    for _ in range(5):
+        ask_back(transport, at=NOW + 180 + GRACE)
+    assert counts(transport) == Counts(stock=10, sent=0, pending=0, expired=0)
+    assert len(service.reclaims) == 3
+
+
+def test_a_gateway_that_says_later_for_ever_delays_buying_for_a_day(
+    transport: Transport, service: PayingService, issuer: MemoryIssuer
+):
+    service.refusing.append("token-spent")
+    with pytest.raises(TokenRefusedError):
+        ask(transport)
+    service.claiming = Reclaimed.PENDING
+    for _ in range(5):
+        ask_back(transport, at=NOW + 180 + GRACE)
+    assert counts(transport) == Counts(stock=14, sent=2, pending=0, expired=0)
+    assert transport.purse is not None
+    transport.purse._now = lambda: NOW + PATIENCE
+    assert transport.purse.fill(terms_of(0)) == 0
+    transport.purse._now = lambda: NOW + 180 + GRACE + PATIENCE
+    assert transport.purse.fill(terms_of(0)) == 16
+
+
+@pytest.mark.parametrize("answer", [b"", b"\x00", b"\x00\x03", b"\x00" * 3, b"\x00" * 9000])
+def test_an_answer_that_is_none_moves_no_token(
+    transport: Transport, service: PayingService, answer: bytes
+):
+    service.refusing.append("token-spent")
+    with pytest.raises(TokenRefusedError):
+        ask(transport)
+    service.reclaimed = answer
+    with pytest.raises((GatewayError, DirectoryError)):
+        ask_back(transport, at=NOW + 180 + GRACE)
+    assert counts(transport) == Counts(stock=14, sent=2, pending=0, expired=0)
+    service.reclaimed = None
+    ask_back(transport, at=NOW + 180 + GRACE)
+    assert counts(transport).stock == 16
+
+
+def test_tokens_of_two_requests_are_never_asked_back_together(
+    transport: Transport, service: PayingService
+):
+    for _ in range(2):
+        service.refusing.append("busy")
+        with pytest.raises(GatewayError):
+            ask(transport)
+    ask_back(transport, at=NOW + 180 + GRACE)
+    assert [len(one.tokens) for one in service.reclaims] == [2]
+    assert counts(transport) == Counts(stock=14, sent=2, pending=0, expired=0)
+
+
+def test_a_copy_of_the_wallet_is_refused_and_loses_what_the_other_spent(
+    transport: Transport, config: ClientConfig, service: PayingService, tmp_path: Path
+):
+    shutil.copytree(config.state, tmp_path / "copy")
+    copy = Transport(replace(config, state=tmp_path / "copy"))
+    ask(transport)
+    with pytest.raises(TokenRefusedError, match="token-spent"):
+        ask(copy)
+    ask_back(copy, at=NOW + 180 + GRACE)
+    assert counts(copy) == counts(transport) == Counts(stock=14, sent=0, pending=0, expired=0)
+    copy.close()
+
+
+def test_a_call_that_is_cancelled_keeps_its_tokens_until_they_are_asked_back(
+    transport: Transport, config: ClientConfig, service: PayingService, relay: FarEnd
+):
+    honest, arrived = as_relay(service), threading.Event()
+
+    async def script(exchange: Exchange) -> None:
+        body = exchange.got.body
+        if body and service.decapsulate(body)[0].path == "/sealed":
+            arrived.set()
+            await exchange.gone()
+        else:
+            await honest(exchange)
+
+    relay.script = script
+
+    async def run() -> None:
+        opened = AsyncTransport(config)
+        async with httpx.AsyncClient(
+            transport=opened, base_url="https://demo.example", timeout=60
+        ) as client:
+            asking = asyncio.create_task(client.post("/v1/chat/completions", json=BODY))
+            await asyncio.to_thread(arrived.wait, 10)
+            asking.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+
+    asyncio.run(run())
+    relay.script = honest
+    transport.book.refresh(NOW)
+    assert counts(transport) == Counts(stock=14, sent=2, pending=0, expired=0)
+    ask_back(transport, at=NOW + 180 + GRACE)
+    assert counts(transport).stock == 16
+
+
+def test_nothing_the_user_sees_carries_a_token(transport: Transport, service: PayingService):
+    service.refusing.append("token-spent")
+    with pytest.raises(TokenRefusedError) as caught:
+        ask(transport)
+    assert CREDENTIAL not in repr(caught.value)
+    assert "token=" not in repr(vars(transport.purse))
 
 
 def test_a_relay_that_is_gone_costs_nothing(transport: Transport, relay: FarEnd):

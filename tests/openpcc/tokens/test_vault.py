@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from openpcc.errors import WalletError
 from openpcc.tokens.vault import KeyVault, OpenVault, Vault
 
-VAULTS = [KeyVault(bytes(32), b"id"), OpenVault(b"id")]
-OTHERS = [KeyVault(b"x" * 32, b"id"), KeyVault(bytes(32), b"di"), OpenVault(b"di")]
+VAULTS: list[Vault] = [KeyVault(bytes(32), b"id"), OpenVault(b"id")]
+OTHERS: list[Vault] = [KeyVault(b"x" * 32, b"id"), KeyVault(bytes(32), b"di"), OpenVault(b"di")]
 
 
 @pytest.mark.parametrize("vault", VAULTS)
