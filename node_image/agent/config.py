@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from node_image.agent.errors import ConfigurationError
-from node_image.agent.toml_table import read_table
+from node_image.agent.toml_table import TomlTable, read_table
 
 PLATFORMS = frozenset({"sev-snp", "tdx", "sev-snp-vtpm", "tdx-vtpm", "simulated", "simulated-vtpm"})
 ENGINES = frozenset({"embedded", "vllm"})
@@ -52,6 +52,9 @@ class Model:
 
     name: str
     path: Path
+    digest: bytes | None = None
+    """What the release names it by; other files stop the boot. Left out: whatever is there is
+    measured, and clients refuse what the release does not name."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +117,11 @@ def load_image(path: Path) -> Image:
         platform=table.choice("platform", PLATFORMS, None),
         machine=table.folder("machine"),
         release=_release(table.file("release")),
-        model=Model(name=model.text("name"), path=model.folder("path")),
+        model=Model(
+            name=model.text("name"),
+            path=model.folder("path"),
+            digest=_digest(model, model.optional_text("digest")),
+        ),
         engine=engine,
         engine_python=None if python is None else _interpreter(path.parent / python),
         engine_arguments=table.texts("engine_arguments"),
@@ -123,6 +130,12 @@ def load_image(path: Path) -> Image:
     model.end()
     table.end()
     return image
+
+
+def _digest(model: TomlTable, text: str | None) -> bytes | None:
+    if text is not None and not re.fullmatch(r"[0-9a-f]{64}", text, re.ASCII):
+        model.refuse("digest", "write 64 hex digits, as `node_image.measure model` gives them")
+    return None if text is None else bytes.fromhex(text)
 
 
 def _release(path: Path) -> bytes:

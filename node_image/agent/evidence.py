@@ -14,7 +14,7 @@ from attestation.errors import AttestationError, AttesterError, MalformedEvidenc
 from attestation.evidence import Endorsement, EvidenceBundle, KeysSection, SoftwareSection
 from attestation.model import model_digest
 from attestation.monitor import DeviceMonitor
-from node_image.agent.config import Image, Settings
+from node_image.agent.config import Image, Model, Settings
 from node_image.agent.errors import ConfigurationError, EvidenceError
 from openpcc.protocol import messages
 from openpcc.protocol.errors import MalformedError
@@ -88,10 +88,12 @@ class Evidence:
         """Open the platform's attester and measure the model.
 
         Raises:
-            ConfigurationError: the machine's folder or the model's does not serve.
+            ConfigurationError: the machine's folder or the model's does not serve, or the model is
+                not the release's.
         """
         try:
             digest = model_digest(image.model.path)
+            _check_model(image.model, digest)
             models = ((image.model.name, digest),)
             opened = attester.open(image.platform, image.machine)
             event_log = opened.event_log(models, image.engine_arguments)
@@ -182,3 +184,12 @@ def parse_endorsements(document: bytes) -> Stapled:
         return evidence.parse_endorsements(document)
     except MalformedEvidenceError as error:
         raise MalformedError(str(error)) from error
+
+
+def _check_model(model: Model, digest: bytes) -> None:
+    """Judge the model before anything is measured: a register cannot be set back."""
+    if model.digest is not None and digest != model.digest:
+        raise ConfigurationError(
+            f"{model.path}: model {model.name}: digest {model.digest.hex()} expected, "
+            f"{digest.hex()} found; put the release's files there"
+        )

@@ -56,6 +56,18 @@ def test_reads_the_hosts_settings_and_keeps_their_bytes(folder):
     assert found.exact == SETTINGS.encode()
 
 
+def test_an_image_may_name_the_digest_of_its_model(folder):
+    assert image(folder, IMAGE).model.digest is None
+    named = image(folder, f'{IMAGE}digest = "{"5a" * 32}"')
+    assert named.model.digest == bytes.fromhex("5a" * 32)
+
+
+@pytest.mark.parametrize("text", ["5a", "5A" * 32, "5a" * 33, "x" * 64])
+def test_another_spelling_of_a_digest_stops_the_boot(folder, text):
+    with pytest.raises(ConfigurationError, match="digest"):
+        image(folder, f'{IMAGE}digest = "{text}"')
+
+
 def test_an_empty_settings_file_means_the_defaults(folder):
     found = settings(folder, "")
     assert (found.listen, found.gateway, found.max_requests) == ("127.0.0.1:0", None, 64)

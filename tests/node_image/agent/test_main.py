@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from attestation.evidence import EvidenceBundle, KeysSection, SoftwareSection
+from attestation.model import model_digest
 from attestation.simulated.vendor import SimulatedVendor
 from openpcc.protocol import bhttp, messages
 from openpcc.protocol.sealing import NodeKey, seal_request
@@ -44,6 +45,27 @@ def folder(tmp_path):
     (tmp_path / "node.toml").write_text(SETTINGS)
     (tmp_path / "image.toml").write_text(IMAGE.format(model=MODEL_FOLDER))
     return tmp_path
+
+
+def with_digest(folder: Path, digest: bytes) -> None:
+    text = IMAGE.format(model=MODEL_FOLDER) + f'digest = "{digest.hex()}"\n'
+    (folder / "image.toml").write_text(text)
+
+
+def test_a_model_that_is_not_the_releases_never_becomes_ready_and_is_named(folder):
+    with_digest(folder, bytes(32))
+    done = subprocess.run(command(folder), capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert f"model demo: digest {bytes(32).hex()} expected" in done.stderr
+    assert model_digest(MODEL_FOLDER).hex() in done.stderr
+
+
+def test_the_releases_model_is_served(folder):
+    with_digest(folder, model_digest(MODEL_FOLDER))
+    with running(folder) as (process, said):
+        assert said
+        assert process.poll() is None
 
 
 def command(folder: Path, *more: str) -> list[str]:
