@@ -55,6 +55,9 @@ def spellings(secret: bytes) -> Iterable[bytes]:
     yield base64.urlsafe_b64encode(secret).rstrip(b"=")
 
 
+@pytest.mark.parametrize(
+    "empty_database", ["sqlite", pytest.param("postgres", marks=pytest.mark.long)], indirect=True
+)
 def test_of_a_whole_session_nothing_of_anybody_is_written(
     database: DatabaseConfig, one_key: Path, tmp_path: Path, page: str
 ) -> None:
