@@ -11,7 +11,9 @@ from tests.fuzz import (
     forms,
     issuer,
     log,
+    measure,
     nvidia,
+    payment,
     privacypass,
     provenance,
     sev_snp,
@@ -36,6 +38,8 @@ MODULES = (
     log,
     entries,
     privacypass,
+    payment,
     issuer,
+    measure,
 )
 """Where the targets are; one module for each platform or protocol."""

@@ -4,14 +4,20 @@ Freezing is SIGSTOP, crashing SIGKILL.
 """
 
 import asyncio
+import datetime
+import ipaddress
+import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
-from gateway.config import parse_store
+from gateway.config import StoreAddress, parse_store
 from gateway.errors import RefusedError
 from gateway.replay import SLOT, WINDOW
 from gateway.spent import GRACE, RETIRED, TokenName
@@ -273,6 +279,59 @@ def test_a_password_opens_a_server_that_asks_for_one(tmp_path: Path) -> None:
             assert await code(one.spent.admit([A], ONE, SOON)) == "ok"
 
     with RedisServer(tmp_path, *KEEPS, "--requirepass", "a-password-of-the-server") as locked:
+        asyncio.run(run())
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """Make a certificate for 127.0.0.1 that is its own root."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a store")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(hours=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
+            critical=False,
+        )
+        .sign(key, hashes.SHA256())
+    )
+    pem, encoding = serialization.PrivateFormat.PKCS8, serialization.Encoding.PEM
+    (folder / "tls.pem").write_bytes(made.public_bytes(encoding))
+    (folder / "tls.key").write_bytes(key.private_bytes(encoding, pem, serialization.NoEncryption()))
+    return folder / "tls.pem", folder / "tls.key"
+
+
+def test_tls_is_the_named_servers_or_nothing(tmp_path: Path) -> None:
+    chain, key = certificate(tmp_path)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    tls = ("--tls-port", str(port), "--tls-cert-file", str(chain), "--tls-key-file", str(key),
+           "--tls-auth-clients", "no", "--tls-ca-cert-file", str(chain))  # fmt: skip
+
+    async def run() -> None:
+        for host, ca, trouble in (
+            ("127.0.0.1", chain, None),
+            ("127.0.0.1", None, Trouble.UNREACHABLE),
+            ("localhost", chain, Trouble.UNREACHABLE),
+        ):
+            server = ValkeyServer(
+                StoreAddress(host=host, port=port, tls=True),
+                password=None,
+                ca=ca,
+                timeout=5,
+                clock=time.monotonic,
+            )
+            async with server.watched():
+                assert server.trouble is trouble
+                store = ValkeySpentStore(server, service=SERVICE)
+                expected = "ok" if trouble is None else "token-store"
+                assert await code(store.admit([A], ONE, SOON)) == expected
+
+    with RedisServer(tmp_path, *KEEPS, *tls):
         asyncio.run(run())
 
 
