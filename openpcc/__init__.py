@@ -19,13 +19,20 @@ if TYPE_CHECKING:
         DirectoryError,
         EngineError,
         GatewayError,
+        IssuerError,
+        IssuerKeyError,
         OpenPCCError,
         ReceiptError,
         RefusedError,
+        TokenError,
+        TokenRefusedError,
+        TooExpensiveError,
         TransportError,
         TruncatedReplyError,
         UnknownModelError,
         UnknownPaceError,
+        WalletEmptyError,
+        WalletError,
     )
     from openpcc.transport import AsyncTransport, Transport
     from openpcc.trust import TrustedNode
@@ -51,6 +58,13 @@ _HOME = {
     "TruncatedReplyError": "openpcc.errors",
     "UnknownModelError": "openpcc.errors",
     "UnknownPaceError": "openpcc.errors",
+    "IssuerError": "openpcc.errors",
+    "IssuerKeyError": "openpcc.errors",
+    "TokenError": "openpcc.errors",
+    "TokenRefusedError": "openpcc.errors",
+    "TooExpensiveError": "openpcc.errors",
+    "WalletEmptyError": "openpcc.errors",
+    "WalletError": "openpcc.errors",
 }
 
 __all__ = [
@@ -62,16 +76,23 @@ __all__ = [
     "DirectoryError",
     "EngineError",
     "GatewayError",
+    "IssuerError",
+    "IssuerKeyError",
     "OpenPCC",
     "OpenPCCError",
     "ReceiptError",
     "RefusedError",
+    "TokenError",
+    "TokenRefusedError",
+    "TooExpensiveError",
     "Transport",
     "TransportError",
     "TruncatedReplyError",
     "TrustedNode",
     "UnknownModelError",
     "UnknownPaceError",
+    "WalletEmptyError",
+    "WalletError",
 ]
 
 
