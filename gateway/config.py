@@ -245,6 +245,10 @@ class TokenSettings:
             ConfigurationError: names the setting and the remedy.
         """
         check_url("tokens.issuer", self.issuer)
+        parts = urlsplit(self.issuer)
+        if parts.scheme != "https" and not _is_loopback(parts.hostname or ""):
+            # Whoever can change what is read here mints tokens of his own.
+            raise ConfigurationError("tokens.issuer: https, but on this machine itself")
         if not re.fullmatch(r"[!-~]{1,255}", self.name):
             raise ConfigurationError("tokens.name: expected the issuer's name, like i.example")
         if not LEAST_OUTPUT <= self.output <= MOST_OUTPUT or self.output.bit_count() != 1:
@@ -430,6 +434,10 @@ def parse_server(text: str) -> tuple[str, int]:
 def is_host_name(text: str) -> bool:
     """Say whether a text can stand in a URL as a host, and in DNS as a name."""
     return _HOST_NAME.fullmatch(text) is not None
+
+
+def _is_loopback(host: str) -> bool:
+    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
 
 
 def _is_address(text: str) -> bool:

@@ -124,6 +124,8 @@ def test_the_publisher_reads_its_table(tmp_path: Path) -> None:
     [
         ('issuer = "i.example"', "tokens.issuer"),
         ('issuer = "https://i.example/"', "tokens.issuer"),
+        ('issuer = "http://i.example"', "tokens.issuer"),
+        ('issuer = "http://10.0.0.1:8003"', "tokens.issuer"),
         ('name = ""', "tokens.name"),
         ('name = "two words"', "tokens.name"),
         ("output = 1000", "tokens.output"),
