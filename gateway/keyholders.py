@@ -63,13 +63,14 @@ def moves(evidence: Sequence[Evidence], known: Keyholders) -> dict[str, str]:
 
 def located(known: Keyholders, evidence: Sequence[Evidence]) -> Keyholders:
     """Bring up to date where the holders are; no key is added. `evidence` is of holders."""
+    shown = {key: one.place.name for one in evidence for key in one.leaf.node_key_ids}
     elsewhere = moves(evidence, known)
     found: dict[str, Keyholder] = {}
     for name, one in known.items():
-        name = elsewhere.get(name, name)
-        before = found.get(name)
-        keys = one.keys if before is None else {**before.keys, **one.keys}
-        found[name] = replace(one, keys=keys)
+        for key, end in one.keys.items():
+            where = shown.get(key, elsewhere.get(name, name))
+            before = found.get(where) or replace(known.get(where, one), keys={})
+            found[where] = replace(before, keys={**before.keys, key: end})
     for seen in evidence:
         place = seen.place
         if place.name in found:
