@@ -37,6 +37,7 @@ def tcg_event_log(data: bytes) -> None:
     ccel.append,
     tcg_log.append_text,
     tdx.replay,
+    tdx.events,
     seeds=ccel_logs,
 )
 def ccel_event_log(data: bytes) -> None:
@@ -44,6 +45,7 @@ def ccel_event_log(data: bytes) -> None:
     registers = tdx.replay(data)
     if data:
         assert registers == ccel.replay_ccel(data)
+        assert tdx.events(data) == ccel.ccel_events(data)
         assert all(0 <= event.register < ccel.RTMRS for event in ccel.ccel_events(data))
         longer = ccel.replay_ccel(ccel.append(data, 3, "one more"))
         assert [one for one in longer if longer[one] != registers[one]] == [3]

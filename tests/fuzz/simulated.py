@@ -101,9 +101,11 @@ def simulated_rim(data: bytes) -> None:
 
 @target(
     SimulatedEventLog.parse, SimulatedEventLog.replay, replay, authenticate.replay, sev_snp.replay,
+    authenticate.events, sev_snp.events,
     seeds=logs,
 )  # fmt: skip
 def simulated_event_log(data: bytes) -> None:
     """Any bytes give a simulated log that reads back alike, or MalformedEvidenceError."""
     each(lambda: sev_snp.replay(data), lambda: authenticate.replay(data))
+    each(lambda: sev_snp.events(data), lambda: authenticate.events(data))
     reads_back(SimulatedEventLog, data)

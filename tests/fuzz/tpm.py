@@ -16,7 +16,7 @@ from attestation.tpm.fields import event_log_fields, hcl_fields, quote_fields
 from attestation.tpm.files import FILES, azure_quote, parse_pcrs
 from attestation.tpm.hardware import hardware_quote
 from attestation.tpm.hcl import HclReport, Runtime
-from attestation.tpm.pcrs import replay_pcrs
+from attestation.tpm.pcrs import pcr_events, replay_pcrs
 from attestation.tpm.public import accepted, read_public, read_spki, rsa_key, spki
 from attestation.tpm.signature import Signature
 from attestation.tpm.wire import whole
@@ -165,12 +165,21 @@ def ak_certificate_usages(data: bytes) -> None:
     extended_usages(replace(leaf, extensions={ExtensionOID.EXTENDED_KEY_USAGE: data}))
 
 
-@target(replay_pcrs, SEV_SNP_VTPM.replay, event_log_fields, append, seeds=tcg_logs)
+@target(
+    replay_pcrs,
+    pcr_events,
+    SEV_SNP_VTPM.replay,
+    SEV_SNP_VTPM.events,
+    event_log_fields,
+    append,
+    seeds=tcg_logs,
+)
 def tpm_event_log(data: bytes) -> None:
     """Any bytes give a TPM's registers and what its log shows, or MalformedEvidenceError."""
     each(
         lambda: replay_pcrs(data),
         lambda: SEV_SNP_VTPM.replay(data),
+        lambda: SEV_SNP_VTPM.events(data),
         lambda: event_log_fields(TcgLog.parse(data)),
         lambda: TcgLog.parse(append(data, "one more")),
     )
