@@ -6,6 +6,7 @@ What a gateway could try, and what answers it:
 - another log than yesterday's  it must extend the newest checkpoint this client has verified
 - an old entry, logged again    reading begins before the newest entries this client knows, and at
                                 least `LOOK_BACK` entries before the gateway's hint
+- an entry for each client      a window has one set of keys and few entries (`service_windows`)
 - two entries of one number     both are kept as proof, and the service stays refused (`lookup`)
 - two trees of one size         the same: the log's own signatures prove the fork
 - a larger tree that is not     both checkpoints are kept as a suspicion, this look is refused. Not
@@ -30,6 +31,7 @@ from openpcc.config import ClientPolicy
 from openpcc.directory import Hint
 from openpcc.errors import ConfigurationError, DirectoryError
 from openpcc.protocol import messages
+from openpcc.service_windows import require_grid
 from openpcc.state import ClientState, Position, StateFile
 from transparency_log import scan
 from transparency_log.client import LogClient
@@ -152,14 +154,16 @@ class RecordReader:
     def _newest(self, entries: LogRange, known: ClientState, now: int) -> Record:
         """Step 5."""
         policy, newest = self._policy, entries.witnessed
-        service = scan.newest_service(entries, policy.service, policy.service_signers)
+        chain = scan.services(entries, policy.service, policy.service_signers)
         status = scan.newest_status(entries, policy.status_signers)
-        if service is None or status is None:
+        if not chain or status is None:
             raise DirectoryError("unavailable", "the log has no entry of this service or no status")
+        service = chain[-1]
         _never_back("service", known.service, service.index, service.entry.sequence, entries)
         _never_back("status", known.status, status.index, status.entry.sequence, entries)
         witnessed = max(known.witnessed, newest.time)
         _require_current(service.entry, max(now, witnessed))
+        require_grid([one.entry for one in chain])
         return Record(newest=newest, service=service, status=status, witnessed=witnessed)
 
     def _remember(self, log: LogClient, known: ClientState, record: Record) -> None:

@@ -56,7 +56,7 @@ def newest_service(entries: LogRange, service: str, signers: EntrySigners) -> Fo
     Raises:
         EquivocationError: see the module text.
     """
-    found = _services(entries, service, signers)
+    found = services(entries, service, signers)
     return found[-1] if found else None
 
 
@@ -75,7 +75,7 @@ def require_newest_service(
         EquivocationError: another entry has the same number, or see the module text.
         SupersededError: a later entry follows.
     """
-    for found in _services(entries, entry.service, signers):
+    for found in services(entries, entry.service, signers):
         other = found.entry
         if other.sequence == entry.sequence and other.payload_digest != entry.payload_digest:
             raise EquivocationError(
@@ -90,7 +90,12 @@ def require_newest_service(
             )
 
 
-def _services(entries: LogRange, service: str, signers: EntrySigners) -> list[Found[Service]]:
+def services(entries: LogRange, service: str, signers: EntrySigners) -> list[Found[Service]]:
+    """Give every entry of a service in the order of their numbers, the newest last.
+
+    Raises:
+        EquivocationError: see the module text.
+    """
     return _chain(
         entries, lambda data: verify_service(data, signers), lambda one: one.service == service
     )

@@ -118,7 +118,7 @@ class MemoryService:
         }
         self.sequence = self.sequence + 1 if sequence is None else sequence
         statement = replace(
-            service_statement(self.sequence, not_before=NOW - 30),
+            service_statement(self.sequence, not_before=NOW),
             models=tuple(
                 ServedModel(name=model, directory=Directory(root=_root(rows), size=len(rows)))
                 for model, rows in self.directories.items()

@@ -392,7 +392,8 @@ def test_an_entry_by_another_key_is_passed_over(look: Looker, service: MemorySer
         (-1300, -100, "not valid now"),
         (-1200, 0, "not valid now"),
         (301, 1200, "not valid now"),
-        (-30, 1171, "more than two windows"),
+        (-600, 601, "more than two windows"),
+        (-30, 1170, "begin with a window"),
     ],
 )
 def test_an_entry_that_is_not_of_now_is_refused(
@@ -401,6 +402,37 @@ def test_an_entry_that_is_not_of_now_is_refused(
     statement = entry_statement(1, not_before=NOW + begin, not_after=NOW + end)
     service.submit(sign_entry(statement, [service.world.log.service]))
     assert why in str(look.refused())
+
+
+def another_key(service: MemoryService) -> None:
+    service.gateway_key = GatewayKey.generate(
+        kem_id=hpke.KEM_X25519, key_id=2, algorithms=((1, 2),)
+    )
+    service.raw_keys = encode_configs([service.gateway_key.config])
+
+
+def test_nobody_gets_a_key_of_their_own_by_looking_in_a_second_of_their_own(
+    look: Looker, service: MemoryService
+):
+    look()
+    another_key(service)
+    service.publish()
+    assert "two sets of keys" in str(look.refused())
+
+
+def test_keys_may_change_with_the_window(look: Looker, service: MemoryService):
+    look()
+    another_key(service)
+    service.publish(not_before=NOW - 600, not_after=NOW + 600)  # of the window before, so far
+    assert len(trusted(look())) == 2
+
+
+def test_a_publisher_may_restart_a_few_times_in_a_window(look: Looker, service: MemoryService):
+    for _ in range(3):
+        service.publish()
+        look()
+    service.publish()
+    assert "5 entries were published in one window" in str(look.refused())
 
 
 def test_altered_entries_are_refused(look: Looker, service: MemoryService):
@@ -744,7 +776,7 @@ def test_a_model_without_nodes_is_listed_and_has_none(look: Looker, service: Mem
 
 def test_a_snapshot_ends_with_the_first_thing_it_rests_on(look: Looker, service: MemoryService):
     snapshot = look()
-    assert snapshot.expires == NOW - 30 + 1200
+    assert snapshot.expires == NOW + 1200
     service.times = (NOW - 600, NOW - 600)
     look.states.update(lambda old: replace(old, checkpoint=b"", witnessed=0))
     look.restart()
