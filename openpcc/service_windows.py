@@ -1,4 +1,4 @@
-"""The grid of service entries: one window, one set of keys, few entries (decision 0021). Pure.
+"""The grid of service entries: one window, one set of keys, few entries (decision 0022). Pure.
 
 What stands in a service entry is the same for everybody who looks while it is the newest. An
 operator that logged a new one every second, each with an OHTTP key of its own, would give everybody
