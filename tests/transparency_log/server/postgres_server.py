@@ -5,7 +5,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -22,7 +22,13 @@ class PostgresServer:
     """A running server."""
 
     socket_folder: Path
+    start: Callable[[], None]
+    """Start it again, after a test has ended it."""
     _names: Iterator[int]
+
+    @property
+    def pid(self) -> int:
+        return int((self.socket_folder / "data" / "postmaster.pid").read_text().split()[0])
 
     def dsn(self, schema: str) -> str:
         """Give the connection string of a schema."""
@@ -64,9 +70,13 @@ def running_postgres() -> Iterator[PostgresServer]:
     try:
         run("initdb", "--no-sync", "--auth=trust", f"--username={USER}", "--encoding=UTF8")
         options = f"-c listen_addresses= -c unix_socket_directories={folder} -c shared_buffers=16MB"
-        run("pg_ctl", "-w", "-l", folder / "log", "-o", options, "start")
+
+        def start() -> None:
+            run("pg_ctl", "-w", "-l", folder / "log", "-o", options, "start")
+
+        start()
         try:
-            yield PostgresServer(socket_folder=folder, _names=count())
+            yield PostgresServer(socket_folder=folder, start=start, _names=count())
         finally:
             run("pg_ctl", "-w", "-m", "immediate", "stop")
     finally:
