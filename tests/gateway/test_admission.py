@@ -1,6 +1,7 @@
 """Tokens at the gateway: what pays, and what everything else gets, in memory and on a server."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -23,12 +24,13 @@ from tests.fakes.mint import (
     published,
     reclaim_post,
 )
-from tests.fakes.node import refuses, replies
+from tests.fakes.node import Exchange, breaks_after, refuses, replies
 from tests.fakes.redis_server import RedisServer
 from tests.gateway.paying import Mints, Result, ask, back, pay, reply_of, seal
 from tests.gateway.service import (
     OHTTP_HEADERS,
     SERVICE,
+    RawPost,
     Service,
     code_of,
     eventually,
@@ -243,6 +245,38 @@ def test_the_same_bytes_are_taken_again_until_a_reply_began(found: Service, mint
     found.nodes[0].script = replies(b"reply")
     assert ask(found, paid(tokens, sealed)) == (200, None)
     assert ask(found, paid(tokens, sealed)) == (409, "token-spent")
+
+
+def test_a_reply_that_breaks_off_has_begun(found: Service, mints: Mints) -> None:
+    tokens = mints.new.tokens(1)
+    sealed = seal(found, tokens)
+    found.nodes[0].script = breaks_after(b"half a reply")
+    body, _ = found.encapsulate(paid(tokens, sealed), 1)
+    with pytest.raises(httpx.RemoteProtocolError):
+        found.client.post(found.gateway, content=body, headers=OHTTP_HEADERS)
+    found.nodes[0].script = replies(b"reply")
+    assert ask(found, paid(tokens, sealed)) == (409, "token-spent")
+
+
+def test_a_client_that_leaves_before_the_reply_keeps_its_tokens(
+    found: Service, mints: Mints
+) -> None:
+    asked, stopped = threading.Event(), threading.Event()
+
+    async def script(exchange: Exchange) -> None:
+        asked.set()
+        await exchange.gone()
+        stopped.set()
+
+    tokens = mints.new.tokens(1)
+    sealed = seal(found, tokens)
+    found.nodes[0].script = script
+    body, _ = found.encapsulate(paid(tokens, sealed), 1)
+    with RawPost(found.gateway, body):
+        assert asked.wait(5)
+    assert stopped.wait(5)
+    found.nodes[0].script = replies(b"reply")
+    assert ask(found, paid(tokens, sealed)) == (200, None)
 
 
 def test_gives_back_to_the_holder_alone(found: Service, mints: Mints) -> None:

@@ -127,6 +127,23 @@ def test_gives_back_by_the_later_of_two_clocks(redis: RedisServer) -> None:
     play(redis, script)
 
 
+def test_a_reclaim_that_meets_a_begin_leaves_one_of_them_with_the_token(redis: RedisServer) -> None:
+    async def script(first: Gateway, second: Gateway) -> None:
+        for number in range(40):
+            name = TokenName(key_id=KEY, nonce=number.to_bytes(32, "big"))
+            assert await code(first.spent.admit([name], ONE, PAST)) == "ok"
+            steps = [first.spent.begin([name], ONE), second.spent.reclaim([name], ONE, time.time())]
+            begun, back = await asyncio.gather(
+                *(steps if number % 2 else steps[::-1]), return_exceptions=True
+            )
+            if not number % 2:
+                begun, back = back, begun
+            assert back in ([Reclaimed.FREE], [Reclaimed.SPENT])
+            assert (begun is None) == (back == [Reclaimed.SPENT])
+
+    play(redis, script, gateways=2, timeout=5)
+
+
 def test_keys_that_are_long_unlisted_are_forgotten(redis: RedisServer) -> None:
     listed = f"openpcc:{{{SERVICE}}}:listed"
     other = TokenName(key_id=OTHER, nonce=bytes(32))
