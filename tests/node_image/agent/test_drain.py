@@ -1,5 +1,6 @@
 """node_image/agent/drain.py: a node that is to stop is not listed again, and serves on."""
 
+import asyncio
 import signal
 import time
 from pathlib import Path
@@ -8,6 +9,7 @@ import httpx
 
 from attestation.evidence import EvidenceBundle, KeysSection
 from node_image.agent.drain import LISTED, Drain
+from node_image.agent.main import Leave, Stop
 from openpcc.protocol import bhttp, messages
 from openpcc.protocol.sealing import NodeKey, SealedRequest, seal_request
 from tests.node_image.agent.stage import BEACON, StillClock, request
@@ -75,10 +77,11 @@ def test_sigterm_takes_it_out_of_the_listing_first_and_a_second_one_ends_it(fold
         assert process.returncode == 0, errors
 
 
-def test_a_node_that_was_never_listed_leaves_at_once(folder: Path) -> None:
-    (folder / "node.toml").write_text(f"{SETTINGS}drain = 600\n")
-    with running(folder) as (process, where):
-        assert httpx.get(where["control"] + "/healthz").status_code == 200
-        process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=60)
-        assert process.returncode == 0, errors
+def test_a_node_that_was_never_listed_leaves_at_once() -> None:
+    drain = Drain(StillClock())
+
+    async def leave() -> None:
+        await Leave(drain=drain, patience=600)(Stop())
+
+    asyncio.run(leave())
+    assert drain.leaving
