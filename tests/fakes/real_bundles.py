@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from attestation import verifier
 from attestation.binding import evidence_binding
 from attestation.ccel import append, replay_ccel
+from attestation.event_rules import EventRule
 from attestation.evidence import (
     Endorsement,
     EvidenceBundle,
@@ -56,6 +57,7 @@ class Machine:
     measurement: bytes
     registers: Mapping[int, bytes]
     event_log: bytes
+    events: Mapping[int, tuple[EventRule, ...]] = field(default_factory=dict)
     now: int = NOW
     floors: Floors = SOME_FLOOR
     newest: NewestAccepted = field(default_factory=NewestAccepted)
@@ -85,6 +87,7 @@ class Machine:
             device_count=0,
             device_kinds=(),
             models=dict(MODELS),
+            events=self.events,
         )
         return verifier.verify(
             bundle or self.bundle(),
