@@ -143,13 +143,27 @@ class Lookup:
                 found = self._look(now + BEHIND)
         return found
 
-    def _look(self, now: int) -> Snapshot:
+    def entry(self, now: int) -> Service:
+        """Read the newest service entry alone, steps 1 to 5: of no shard, so no shard is shown.
+
+        Raises:
+            DirectoryError, GatewayError, TransportError, TruncatedReplyError, ConfigurationError:
+                as `look`.
+        """
+        with self._carrier.limited(LOOK):
+            return self._begin(now)[3].service.entry
+
+    def _begin(self, now: int) -> tuple[KeyConfig, GatewayFiles, LogClient, Record]:
+        """Steps 1 to 5."""
         self._refuse_proven()
         raw_keys = self._carrier.keys()  # 1
         keys = first_key(raw_keys)
         files = self._files(self._carrier, keys, self._policy.service)
         log = LogClient(self._policy.log, files.log)
-        record = self._read(files, log, raw_keys, now)  # 2 to 5
+        return keys, files, log, self._read(files, log, raw_keys, now)
+
+    def _look(self, now: int) -> Snapshot:
+        keys, files, log, record = self._begin(now)  # 1 to 5
         view = LogView(newest=record.newest, status=record.status.entry, witnessed=record.witnessed)
         service = record.service.entry
         shown, refused = self._models(files, log, service, view, now)  # 6, 7

@@ -13,8 +13,10 @@ from openpcc.carrier import Carrier
 from openpcc.config import ClientConfig
 from openpcc.errors import ConfigurationError, DirectoryError
 from openpcc.gateway_files import GatewayFiles
+from openpcc.lookup import Lookup
 from openpcc.nodes import NodeBook, Selection
 from openpcc.reply import Reply
+from openpcc.state import StateFile
 
 if TYPE_CHECKING:
     from openpcc.tokens.payment import Payment
@@ -54,6 +56,25 @@ def count_stock(config: ClientConfig) -> int:
         return Wallet(store).counts().stock if store.exists else 0
     finally:
         store.close()
+
+
+def read_terms(config: ClientConfig, now: int) -> "Terms | None":
+    """Read the newest service entry for a purchase; None: admission is open.
+
+    The entry alone: to whoever is gateway and issuer at once, a shard asked for at the time of a
+    purchase would say which shard that account keeps, and so draws its nodes from.
+
+    Raises:
+        DirectoryError, GatewayError, TransportError, TruncatedReplyError, ConfigurationError: see
+            `Lookup.entry`.
+    """
+    from openpcc.tokens.terms import Terms
+
+    carrier = Carrier(relays.of_process(config.relays), config.ca)
+    try:
+        return Terms.of(Lookup(config, carrier, StateFile(config.state)).entry(now))
+    finally:
+        carrier.close()
 
 
 def sealed(selection: Selection, call: Call, purse: "Purse | None") -> Reply | Answer:

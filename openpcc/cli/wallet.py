@@ -12,11 +12,10 @@ from openpcc import clock, paying
 from openpcc.cli import output
 from openpcc.cli.failures import PASSED, REFUSED
 from openpcc.config import ClientConfig
-from openpcc.errors import ConfigurationError, DirectoryError
+from openpcc.errors import ConfigurationError
 from openpcc.nodes import NodeBook
 from openpcc.tokens import examination
 from openpcc.tokens.purse import Purse
-from openpcc.tokens.terms import Terms
 from openpcc.tokens.wallet import Counts
 
 ACTIONS = ("status", "fill", "check")
@@ -53,10 +52,11 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.drop_damaged and args.action != "check":
         raise ConfigurationError("--drop-damaged goes with 'openpcc wallet check'")
-    with _opened(ClientConfig.load(args.config)) as (book, purse):
+    config = ClientConfig.load(args.config)
+    with _opened(config) as purse:
         match args.action:
             case "fill":
-                return _fill(args, book, purse)
+                return _fill(args, config, purse)
             case "check":
                 return _check(args, purse)
             case _:
@@ -64,14 +64,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 @contextmanager
-def _opened(config: ClientConfig) -> Iterator[tuple[NodeBook, Purse]]:
-    book = NodeBook(config)
+def _opened(config: ClientConfig) -> Iterator[Purse]:
+    book = NodeBook(config)  # fetches nothing by itself
     try:
         purse = paying.open_purse(config, book)
         if purse is None:
             raise ConfigurationError(paying.NO_TOKENS)
         try:
-            yield book, purse
+            yield purse
         finally:
             purse.close()
     finally:
@@ -91,12 +91,8 @@ def _status(args: argparse.Namespace, purse: Purse) -> int:
     return PASSED
 
 
-def _fill(args: argparse.Namespace, book: NodeBook, purse: Purse) -> int:
-    book.refresh(clock.now())
-    snapshot = book.valid(clock.now())
-    if snapshot is None:
-        raise DirectoryError("stale", "the service's record is not valid any more; look again")
-    terms = Terms.of(snapshot.service)
+def _fill(args: argparse.Namespace, config: ClientConfig, purse: Purse) -> int:
+    terms = paying.read_terms(config, clock.now())
     if terms is None:
         raise ConfigurationError(
             "the service's admission is open: it takes no tokens; remove [tokens]"

@@ -29,24 +29,25 @@ class Keeper:
         """
         self._acts = (("fill", fill, fill_every), ("reclaim", reclaim, reclaim_every))
         self._closed = threading.Event()
+        self._starting = threading.Lock()
         self._threads: list[threading.Thread] = []
         self.problems: dict[str, OpenPCCError] = {}
         """Why the last `fill` or `reclaim` came to nothing; absent: it did not."""
 
     def start(self) -> None:
         """Begin, unless it has begun; after a fork, which leaves threads behind, once more."""
-        if self._closed.is_set() or any(thread.is_alive() for thread in self._threads):
+        if any(thread.is_alive() for thread in self._threads):
             return
-        self._threads = []
-        for name, act, every in self._acts:
-            thread = threading.Thread(
-                target=self._keep,
-                args=(name, act, every),
-                name=f"openpcc-tokens-{name}",
-                daemon=True,
-            )
-            self._threads.append(thread)
-            thread.start()
+        with self._starting:
+            if self._closed.is_set() or any(thread.is_alive() for thread in self._threads):
+                return
+            self._threads = [self._thread(*one) for one in self._acts]
+            for thread in self._threads:
+                thread.start()
+
+    def _thread(self, name: str, act: Act, every: float) -> threading.Thread:
+        named = f"openpcc-tokens-{name}"
+        return threading.Thread(target=self._keep, args=(name, act, every), name=named, daemon=True)
 
     def close(self) -> None:
         """End; what is under way is waited for, a little."""

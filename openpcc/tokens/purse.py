@@ -134,6 +134,7 @@ class Purse:
     def _reclaim(self) -> None:
         if self._terms() is not None and self.store.exists:
             reclaim.reclaim_one(self.wallet, self._ask, now=self._now())
+            self.store.tidy()
 
 
 def require(settings: TokenSettings | None) -> TokenSettings:

@@ -118,7 +118,7 @@ def check_modes(path: Path) -> None:
         raise WalletError("permissions", f"{path}: not a file of this user; move it away")
     if stat.S_IMODE(file.st_mode) & 0o077:
         raise WalletError("permissions", f"{path}: others can read it; run: chmod 600 {path}")
-    if stat.S_IMODE(folder.st_mode) & 0o022:
+    if stat.S_IMODE(folder.st_mode) & 0o022 or folder.st_uid not in (os.geteuid(), 0):
         raise WalletError(
             "permissions", f"{path.parent}: others can write it; run: chmod 700 {path.parent}"
         )

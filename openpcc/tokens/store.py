@@ -83,6 +83,11 @@ class Store:
         with self._locked() as (db, vault), _transaction(db, "BEGIN"):
             yield db, vault
 
+    def tidy(self) -> None:
+        """Cut SQLite's log, which has what was deleted. Raises as `step`."""
+        with self._locked() as (db, _):
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def close(self) -> None:
         """Close the file."""
         self._leave_parents()
