@@ -14,7 +14,7 @@ from gateway.errors import ConfigurationError
 from gateway.issuer.accounts import MAX_QUOTA, Account, Accounts, Usage
 from gateway.issuer.config import IssuerConfig
 from gateway.issuer.connections import open_accounts
-from gateway.issuer.id_tokens import subject_digest
+from gateway.issuer.id_tokens import is_subject, subject_digest
 from gateway.issuer.identity import key_digest, new_api_key
 
 Print = Callable[[str], None]
@@ -80,6 +80,8 @@ def _add(
         return
     if options.oidc_issuer not in {one.issuer for one in config.providers}:
         raise ConfigurationError("--oidc-issuer: not an issuer of [[providers]]")
+    if not is_subject(options.subject):
+        raise ConfigurationError("--subject: 1 to 255 ASCII characters, as in the token")
     digest = subject_digest(options.oidc_issuer, options.subject)
     accounts.add(options.name, digest, quota=options.quota, day=day)
 

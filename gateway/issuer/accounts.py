@@ -219,13 +219,11 @@ class Accounts(ABC):
             self._enter(account, batch, day)
             return Charge.CHARGED
 
-    def forget_batches(self, live: Iterable[bytes]) -> None:
-        """Drop the digests of batches for keys other than `live`."""
-        kept = list(live)
-        marks = ", ".join("?" * len(kept))
-        where = f" WHERE key_id NOT IN ({marks})" if kept else ""
+    def forget_batches(self, gone: Iterable[bytes]) -> None:
+        """Drop the digests of batches for these keys, which sign nowhere any more."""
         with self.transaction():
-            self.rows(f"DELETE FROM issuer_batch{where}", *kept)  # noqa: S608 -- marks alone
+            for key_id in gone:
+                self.rows("DELETE FROM issuer_batch WHERE key_id = ?", key_id)
 
     def forget_usage(self, before: int) -> None:
         """Drop usage of days before `before`."""

@@ -84,10 +84,11 @@ class IssuerApp:
         route = {DIRECTORY_PATH: "token-directory", REQUEST_URI: "token-request"}.get(
             scope["path"], "other"
         )
-        code = "ok"
+        code = "failed"
         try:
             with self._telemetry.in_flight.track_inprogress():
                 await self._route(route, scope, receive, send)
+            code = "ok"
         except ClientGoneError:
             code = "gone"
         except RefusedError as error:

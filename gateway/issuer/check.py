@@ -9,16 +9,16 @@ from pathlib import Path
 from gateway.config import read_bounded
 from gateway.errors import ConfigurationError
 from gateway.issuer import keys
-from gateway.issuer.config import IssuerConfig
+from gateway.issuer.config import IssuerConfig, failure
 from gateway.issuer.connections import open_accounts
-from gateway.issuer.errors import AccountsError, KeySetError
+from gateway.issuer.errors import KeySetError
 from gateway.issuer.id_tokens import MAX_KEY_SET, parse_key_set
 from gateway.outbound import client_tls
 
 
 def problems(config: IssuerConfig) -> list[str]:
     """List what keeps an issuer from starting; nobody but files and database is asked."""
-    return [text for step in _steps(config) if (text := _failure(step)) is not None]
+    return [text for step in _steps(config) if (text := failure(step)) is not None]
 
 
 def _steps(config: IssuerConfig) -> Iterator[Callable[[], None]]:
@@ -27,14 +27,6 @@ def _steps(config: IssuerConfig) -> Iterator[Callable[[], None]]:
     for one in config.providers:
         if one.jwks_file is not None:
             yield partial(_check_key_set, one.jwks_file)
-
-
-def _failure(step: Callable[[], None]) -> str | None:
-    try:
-        step()
-    except (ConfigurationError, AccountsError) as error:
-        return str(error)
-    return None
 
 
 def _check_tls(config: IssuerConfig) -> None:

@@ -18,12 +18,15 @@ jwks = "https://accounts.example/keys"
 """
 
 import ipaddress
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gateway.config import ServerConfig, check_positive, check_service, parse_address
+from gateway.config import ServerConfig, check_positive, check_service
 from gateway.errors import ConfigurationError
+from gateway.issuer.errors import AccountsError
 from gateway.issuer.id_tokens import ALGORITHMS, Provider
 
 MAX_TEXT = 1024
@@ -118,18 +121,27 @@ class IssuerConfig(ServerConfig):
     usage_days: int = 400
 
     def check(self) -> None:
-        """See `ServerConfig.check`."""
-        super().check()
-        check_service(self.name)
-        self.database.check()
-        for provider in self.providers:
-            provider.check()
-        if len({one.issuer for one in self.providers}) != len(self.providers):
-            raise ConfigurationError("providers: two have one issuer; put them together")
+        """See `ServerConfig.check`; here all problems are named, a line each."""
+        steps: list[Callable[[], None]] = [
+            super().check,
+            partial(check_service, self.name),
+            self.database.check,
+            *(provider.check for provider in self.providers),
+            self._check_numbers,
+            self._check_privacy,
+        ]
+        if problems := [text for step in steps if (text := failure(step)) is not None]:
+            raise ConfigurationError("\n".join(problems))
+
+    def _check_numbers(self) -> None:
         for name in ("max_waiting", "usage_days"):
             check_positive(name, getattr(self, name))
         if self.quota < 0:
             raise ConfigurationError("quota: 0 or more tokens")
+        if len({one.issuer for one in self.providers}) != len(self.providers):
+            raise ConfigurationError("providers: two have one issuer; put them together")
+
+    def _check_privacy(self) -> None:
         if self.tls_certificate is None and not self.tls_in_front and not self._loopback:
             raise ConfigurationError(
                 "listen: credentials would travel in the clear; set tls_certificate and tls_key, "
@@ -138,7 +150,16 @@ class IssuerConfig(ServerConfig):
 
     @property
     def _loopback(self) -> bool:
-        return is_loopback(parse_address(self.listen, "listen")[0])
+        return is_loopback(self.listen.rpartition(":")[0].strip("[]"))
+
+
+def failure(step: Callable[[], None]) -> str | None:
+    """Run a check; gives what it refuses, if it does."""
+    try:
+        step()
+    except (ConfigurationError, AccountsError) as error:
+        return str(error)
+    return None
 
 
 def is_loopback(host: str) -> bool:

@@ -94,6 +94,11 @@ def subject_digest(issuer: str, subject: str) -> bytes:
     return hashlib.sha256(data).digest()
 
 
+def is_subject(text: str) -> bool:
+    """Say whether a text can be a `sub` (OpenID Connect Core 1.0, section 2)."""
+    return 1 <= len(text) <= 255 and text.isascii()
+
+
 def peek(token: str) -> Unverified:
     """Read which provider and key a token names.
 
@@ -166,7 +171,7 @@ def _subject(claims: dict[str, Any], provider: Provider) -> str:
     ):
         raise CredentialError("another issuer or audience")
     subject = claims.get("sub")
-    if not isinstance(subject, str) or not 1 <= len(subject) <= 255 or not subject.isascii():
+    if not isinstance(subject, str) or not is_subject(subject):
         raise CredentialError("sub: not 1 to 255 ASCII characters")
     return subject
 

@@ -1,18 +1,15 @@
 """`openpcc-issuer keys …`: new, list and retire.
 
-The folder is what counts: a running issuer looks at it every few seconds. Digests of batches for
-keys that are gone are dropped from the database when a key is retired.
+The folder is what counts: a running issuer looks at it every few seconds.
 """
 
 import argparse
 import datetime
 import json
 from collections.abc import Callable
-from contextlib import closing
 
 from gateway.issuer import keys
 from gateway.issuer.config import IssuerConfig
-from gateway.issuer.connections import open_accounts
 from gateway.issuer.keys import KeyRing, SigningKey
 
 Print = Callable[[str], None]
@@ -39,7 +36,6 @@ def run(options: argparse.Namespace, config: IssuerConfig, *, now: int, say: Pri
 
     Raises:
         ConfigurationError: what is asked for cannot be done; the text says why.
-        AccountsError: the database fails.
     """
     if options.command == "new":
         made = keys.create(config.keys, now=now, wait=options.wait)
@@ -49,9 +45,7 @@ def run(options: argparse.Namespace, config: IssuerConfig, *, now: int, say: Pri
         for key in ring.ordered(now):
             say(_line(key, ring, now=now, as_json=options.json))
     else:
-        rest = keys.retire(config.keys, options.id, now=now, stolen=options.stolen)
-        with closing(open_accounts(config.database)) as accounts:
-            accounts.forget_batches(one.public.id for one in rest.keys)
+        keys.retire(config.keys, options.id, now=now, stolen=options.stolen)
 
 
 def _line(key: SigningKey, ring: KeyRing, *, now: int, as_json: bool) -> str:

@@ -76,15 +76,26 @@ class KeyRing:
         """Find the key that a token request names.
 
         Raises:
-            IssuanceRefusedError: `unknown-token-key`; also for one whose time has not come.
+            IssuanceRefusedError: `unknown-token-key`, for which wallets give up what they asked
+                for: so it is said only by who has other keys. `not-ready` if there is none, or if
+                this one's time has not come: another process may have charged for it.
         """
+        self._check_any()
         for one in self.keys:
-            if one.public.truncated_id == truncated_id and one.not_before <= now:
+            if one.public.truncated_id == truncated_id:
+                if one.not_before > now:
+                    raise IssuanceRefusedError("not-ready")
                 return one
         raise IssuanceRefusedError("unknown-token-key")
 
     def directory(self, now: int) -> bytes:
-        """Write the issuer's directory (RFC 9578, section 4)."""
+        """Write the issuer's directory (RFC 9578, section 4).
+
+        Raises:
+            IssuanceRefusedError: `not-ready` without keys: whoever lists what stands here would
+                take an empty list for the end of all tokens.
+        """
+        self._check_any()
         keys = tuple(
             DirectoryKey(
                 token_type=TOKEN_TYPE, token_key=one.public.spki, not_before=one.not_before
@@ -92,6 +103,10 @@ class KeyRing:
             for one in self.ordered(now)
         )
         return IssuerDirectory(request_uri=REQUEST_URI, keys=keys).encode()
+
+    def _check_any(self) -> None:
+        if not self.keys:
+            raise IssuanceRefusedError("not-ready")
 
 
 def load(folder: Path) -> KeyRing:
@@ -120,6 +135,21 @@ def fingerprint(folder: Path) -> tuple[object, ...]:
     except OSError as error:
         raise ConfigurationError(f"{folder}: {error.strerror}") from error
     return tuple((name, one.st_mtime_ns, one.st_size, one.st_mode) for name, one in found)
+
+
+def retired(folder: Path, *, before: float) -> frozenset[bytes]:
+    """Give the ids of the keys that were retired before a time.
+
+    Raises:
+        ConfigurationError: the folder cannot be read.
+    """
+    try:
+        found = [(path, path.stat().st_mtime) for path in _files(folder)]
+    except OSError as error:
+        raise ConfigurationError(f"{folder}: {error.strerror}") from error
+    return frozenset(
+        _named(path)[1] for path, when in found if path.suffix == ".retired" and when < before
+    )
 
 
 def create(folder: Path, *, now: int, wait: int | None = None) -> SigningKey:
@@ -175,6 +205,7 @@ def retire(folder: Path, prefix: str, *, now: int, stolen: bool = False) -> KeyR
             )
         path = found[0].path
         path.with_suffix(".retired").touch(mode=0o600)
+        os.utime(path.with_suffix(".retired"), (now, now))  # what `retired` goes by
         path.unlink()
         _sync(folder)
         return rest
@@ -220,8 +251,7 @@ def _read(path: Path) -> SigningKey:
     not_before, key_id = _named(path)
     try:
         with path.open("rb") as file:  # judged once open: a name may come to mean another file
-            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
-                raise ConfigurationError(f"{path}: others may read this key; chmod 600 it")
+            _check_owned(path, os.fstat(file.fileno()))
             private = PrivateKey.load(file.read(MAX_PEM + 1))
         public = IssuerKey(n=private.n, e=private.e)
     except OSError as error:
@@ -233,6 +263,13 @@ def _read(path: Path) -> SigningKey:
     if public.id != key_id:
         raise ConfigurationError(f"{path}: holds another key than its name says")
     return SigningKey(path=path, not_before=not_before, public=public, private=private)
+
+
+def _check_owned(path: Path, status: os.stat_result) -> None:
+    if stat.S_IMODE(status.st_mode) & 0o077:
+        raise ConfigurationError(f"{path}: others may read this key; chmod 600 it")
+    if status.st_uid not in (0, os.geteuid()):
+        raise ConfigurationError(f"{path}: another user's key would be listed as ours; remove it")
 
 
 def _write_new(path: Path, data: bytes) -> None:

@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             case _:
                 _serve(given)
     except (ConfigurationError, AccountsError) as error:
-        _end(2, str(error))
+        _end(2, *str(error).splitlines())
     except ExceptionGroup as group:
         if group.subgroup(FaultError) is None:
             raise

@@ -22,7 +22,7 @@ class IssuerTelemetry(Telemetry):
         )
 
     def request(self, route: str, code: str) -> None:
-        """Count an answer; `code` is `ok`, `gone` or one of `errors.CODES`."""
+        """Count an answer; `code` is `ok`, `gone`, `failed` or one of `errors.CODES`."""
         self._requests.labels(route if route in ROUTES else "other", code).inc()
 
     def charged(self, charge: Charge, count: int) -> None:

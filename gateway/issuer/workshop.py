@@ -27,6 +27,10 @@ from gateway.telemetry import log
 LOOK = 5.0
 """Seconds between two looks at key folder and database."""
 
+RETIRED = 3600
+"""Seconds after which a retired key is gone from all processes: before that its batches may still
+come again, and must be known."""
+
 GLANCE = 0.5
 """Seconds to the second glance at a key folder that cannot be used: it may be changing."""
 
@@ -61,6 +65,7 @@ class Workshop:
             accounts.check()
         self._database_works = True
         self._day = 0
+        self._forgotten: frozenset[bytes] = frozenset()
         self._fault = asyncio.Event()
         self._outbound = Outbound(
             connect_timeout=config.connect_timeout,
@@ -186,3 +191,13 @@ class Workshop:
         if (day := int(self._clock()) // DAY) != self._day:
             accounts.forget_usage(day - self._config.usage_days)
             self._day = day
+        if (gone := self._gone()) != self._forgotten:
+            accounts.forget_batches(gone - self._forgotten)
+            self._forgotten = gone
+
+    def _gone(self) -> frozenset[bytes]:
+        """Give the keys that no process can be signing with any more."""
+        try:
+            return keys.retired(self._config.keys, before=self._clock() - RETIRED)
+        except ConfigurationError:
+            return self._forgotten

@@ -1,5 +1,6 @@
 """The folder of signing keys: made, read, retired."""
 
+import os
 import shutil
 import stat
 from pathlib import Path
@@ -61,10 +62,32 @@ def test_the_key_in_use_comes_first_and_changes_at_its_time(folder: Path) -> Non
 def test_a_key_signs_only_from_its_time_on(folder: Path) -> None:
     older, newer = older_and_newer(folder)
     ring = keys.load(folder)
-    with pytest.raises(IssuanceRefusedError, match="unknown-token-key"):
+    with pytest.raises(IssuanceRefusedError, match="not-ready"):
         ring.live(newer.public.truncated_id, NOW + HOUR - 1)
     assert ring.live(newer.public.truncated_id, NOW + HOUR).public == newer.public
     assert ring.live(older.public.truncated_id, NOW + HOUR).public == older.public
+
+
+def test_without_keys_no_key_is_called_unknown_and_no_directory_is_empty() -> None:
+    for call in (lambda: KeyRing(keys=()).live(7, NOW), lambda: KeyRing(keys=()).directory(NOW)):
+        with pytest.raises(IssuanceRefusedError, match="not-ready"):
+            call()
+
+
+def test_another_users_key_is_not_ours(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if os.geteuid() == 0:
+        os.chown(older_and_newer(folder)[0].path, 1, -1)
+    else:
+        monkeypatch.setattr("os.geteuid", lambda: 1)
+    with pytest.raises(ConfigurationError, match="another user"):
+        keys.load(folder)
+
+
+def test_retired_keys_are_told_by_when_they_were(folder: Path) -> None:
+    older, _ = older_and_newer(folder)
+    keys.retire(folder, older.public.id.hex(), now=NOW + HOUR)
+    assert keys.retired(folder, before=NOW + HOUR) == frozenset()
+    assert keys.retired(folder, before=NOW + HOUR + 1) == {older.public.id}
 
 
 def test_a_third_key_is_not_made(folder: Path) -> None:

@@ -17,6 +17,7 @@ from gateway.issuer.accounts import Batch, Charge
 from gateway.issuer.app import DAY
 from gateway.issuer.config import DatabaseConfig
 from gateway.issuer.connections import create_accounts, open_accounts
+from openpcc.protocol.privacypass import DIRECTORY_PATH
 from tests.gateway.issuer.processes import (
     DIES_BEFORE_SIGNING,
     SIGNS_WRONG,
@@ -27,12 +28,14 @@ from tests.gateway.issuer.processes import (
 )
 from tests.gateway.issuer.provider import NOW
 from tests.gateway.issuer.wallet import (
+    HTTP,
     Order,
     code_of,
     config_of,
     directory,
     new_account,
     only_key,
+    post,
     send,
     served,
     taken,
@@ -196,6 +199,13 @@ def test_a_provider_that_cannot_be_trusted_is_named(
     assert word in errors
 
 
+def test_all_settings_that_cannot_be_used_are_named_at_once(tmp_path: Path) -> None:
+    config = write_config(tmp_path, "quota = -1", 'tls_key = "x"', database='kind = "sqlite"')
+    code, _, errors = run("--config", config, "--check-config")
+    assert (code, errors.count("\n")) == (2, 3)
+    assert all(word in errors for word in ("quota", "tls_certificate", "database"))
+
+
 def test_commands_change_accounts_and_an_api_key_is_shown_once(config: Path) -> None:
     given = ("--config", config)
     shown = do("account", "add", "alice", "--quota", 7, *given)
@@ -264,23 +274,31 @@ def test_keys_rotate_with_an_overlap_while_the_issuer_runs(
         announced = directory(issuer.url)
         assert announced.pick(now=int(now)).id == old.id
         new = announced.issuer_keys()[1]
-        assert code_of(send(issuer.url, Order(new), alice)) == "unknown-token-key"
+        assert code_of(send(issuer.url, Order(new), alice)) == "not-ready"
         now += keys.WAIT
         assert directory(issuer.url).pick(now=int(now)).id == new.id
         for key in (new, old):
             order = Order(key, 1)
             order.tokens(send(issuer.url, order, alice))
         first.tokens(send(issuer.url, first, alice))
-        rest = keys.retire(folder, old.id.hex(), now=int(now))
-        accounts = open_accounts(database)
-        accounts.forget_batches(one.public.id for one in rest.keys)
-        ((left,),) = accounts.rows("SELECT count(*) FROM issuer_batch")
-        accounts.close()
+        assert batches(database) == 3
+        keys.retire(folder, old.id.hex(), now=int(now))
         eventually(lambda: len(directory(issuer.url).keys) == 1)
+        assert batches(database) == 3
+        now += workshop.RETIRED + 1
+        eventually(lambda: batches(database) == 1)
         assert code_of(send(issuer.url, first, alice)) == "unknown-token-key"
         order = Order(new, 1)
         order.tokens(send(issuer.url, order, alice))
-    assert (left, taken(database)) == (1, {("alice", TODAY): (5, 4)})
+    assert taken(database) == {("alice", TODAY): (5, 4)}
+
+
+def batches(database: DatabaseConfig) -> int:
+    """Count the digests that are kept."""
+    accounts = open_accounts(database)
+    ((found,),) = accounts.rows("SELECT count(*) FROM issuer_batch")
+    accounts.close()
+    return int(found)
 
 
 def test_keys_that_cannot_be_used_stop_the_issuing(
@@ -294,11 +312,14 @@ def test_keys_that_cannot_be_used_stop_the_issuing(
     with served(config_of(database, folder), lambda: NOW) as issuer:
         (path,) = folder.glob("*.pem")
         path.chmod(0o644)
-        eventually(lambda: not directory(issuer.url).keys)
+        address = issuer.url + DIRECTORY_PATH
+        eventually(lambda: HTTP.get(address).status_code == 503)
         order = Order(only_key(one_key))
-        assert code_of(send(issuer.url, order, alice)) == "unknown-token-key"
+        for key in (only_key(one_key).truncated_id, only_key(one_key).truncated_id ^ 1):
+            body = order.body.replace(order.body[:3], order.body[:2] + bytes([key]))
+            assert code_of(post(issuer.url, body, alice)) == "not-ready"
         path.chmod(0o600)
-        eventually(lambda: bool(directory(issuer.url).keys))
+        eventually(lambda: HTTP.get(address).status_code == 200)
         order.tokens(send(issuer.url, order, alice))
 
 
