@@ -1,9 +1,10 @@
 """The observer: gradient-boosted trees that guess the topic of an answer, cross-validated.
 
 Published attacks on encrypted model streams train such trees on the sequence of sizes and
-inter-arrival times (Whisper Leak, 2025, beside recurrent and transformer classifiers that did about
-as well). Folds are fixed; questions about one subject stay in one fold, so a topic has to be
-recognised and not a subject. Beside each accuracy stands what naming the commonest topic scores.
+inter-arrival times (McDonald and Bar Or, "Whisper Leak", arXiv 2511.03675, beside recurrent and
+transformer classifiers). Folds are fixed; questions about one subject stay in one fold, so a topic
+has to be recognised and not a subject. Beside each accuracy stands what naming the commonest topic
+scores.
 """
 
 import math
