@@ -16,6 +16,9 @@ from gateway.spent import GRACE, RETIRED, TokenName
 from gateway.valkey_server import Script, ValkeyServer
 from openpcc.protocol.payment import Reclaimed
 
+SECONDS = str(WINDOW + SLOT).encode()
+"""How long a request is remembered: as long as in memory at most (`replay`)."""
+
 _LOOP = """
 local function held(name)
   return redis.call('HGET', KEYS[string.byte(name)], string.sub(name, 2))
@@ -96,6 +99,18 @@ return answer('done')
 """KEYS: `listed`, then the sets that may go. ARGV[3]: seconds, ARGV[4] on: key ids listed now."""
 
 
+KNOWN = Script("return answer(table.concat(redis.call('HKEYS', KEYS[1])))")
+"""The key ids that were listed once, in hex, one behind the other."""
+
+REMEMBER = Script(
+    """
+if redis.call('SET', KEYS[1], '', 'NX', 'EX', ARGV[3]) then return answer('new') end
+return answer('known')
+"""
+)
+"""KEYS: the entry. ARGV[3]: seconds."""
+
+
 class ValkeySpentStore:
     """The set of spent tokens of a service (`spent.SpentStore`)."""
 
@@ -118,17 +133,19 @@ class ValkeySpentStore:
         """See `SpentStore`."""
         before, grace = str(int(now) - GRACE).encode(), str(GRACE).encode()
         outcomes = await self._run(RECLAIM, tokens, digest, before, grace)
-        if not isinstance(outcomes, bytes) or len(outcomes) != len(tokens):
+        if len(outcomes) != len(tokens):
             raise RefusedError("token-store")
         return [Reclaimed(one) for one in outcomes]
 
     async def retire(self, listed: Iterable[bytes]) -> None:
         """See `SpentStore`."""
-        table, current = f"{self._prefix}:listed", {key.hex().encode() for key in listed}
+        table, current = f"{self._prefix}:listed", {key.hex() for key in listed}
         try:
-            known = await self._server.fields(table)
-            sets = [self._set(bytes.fromhex(one.decode())) for one in known.keys() - current]
-            await self._server.run(RETIRE, [table, *sets], [str(RETIRED).encode(), *current])
+            text = (await self._server.run(KNOWN, [table], [])).decode("ascii", "replace")
+            known = {text[at : at + 64] for at in range(0, len(text), 64)}
+            sets = [f"{self._prefix}:spent:{one}" for one in known - current]
+            ids = [one.encode() for one in (str(RETIRED), *current)]
+            await self._server.run(RETIRE, [table, *sets], ids)
         except StoreError as error:
             raise RefusedError("token-store") from error
 
@@ -145,7 +162,7 @@ class ValkeySpentStore:
 
     async def _run(
         self, script: Script, tokens: Sequence[TokenName], digest: bytes, *more: bytes
-    ) -> object:
+    ) -> bytes:
         ids = sorted({token.key_id for token in tokens})
         names = (bytes([ids.index(one.key_id) + 1]) + one.nonce for one in tokens)
         try:
@@ -174,8 +191,8 @@ class ValkeyReplayStore:
     async def add(self, entry: bytes) -> None:
         """See `ReplayStore`."""
         try:
-            new = await self._server.set_new(self._prefix + entry.hex(), seconds=WINDOW + SLOT)
+            was = await self._server.run(REMEMBER, [self._prefix + entry.hex()], [SECONDS])
         except StoreError as error:
             raise RefusedError("busy") from error
-        if not new:
+        if was != b"new":
             raise RefusedError("replayed")

@@ -18,10 +18,9 @@ Whatever else happens is `StoreError`; nothing was decided then.
 import asyncio
 import hashlib
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from enum import Enum
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -35,17 +34,21 @@ from redis.asyncio.connection import (
 )
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import (
-    AuthenticationError,
-    NoPermissionError,
-    NoScriptError,
-    RedisError,
-)
 from redis.exceptions import ConnectionError as BrokenConnectionError
+from redis.exceptions import NoScriptError, RedisError
 
 from gateway.config import StoreAddress
 from gateway.errors import StoreError
 from gateway.telemetry import log
+from gateway.valkey_fitness import (
+    UNFIT,
+    Trouble,
+    UnfitServerError,
+    code_of,
+    judge,
+    read_info,
+    trouble_of,
+)
 
 CONNECTIONS = 64
 """Connections of a gateway: each has one call at a time, which takes about a millisecond."""
@@ -68,29 +71,6 @@ local function answer(result) return {ARGV[1], string.format('%.0f', now), resul
 if now > tonumber(ARGV[2]) then return answer('late') end
 """
 """Before every script (3, 4). ARGV: number of the call, last moment in microseconds, its own."""
-
-
-class Trouble(Enum):
-    """Why a server cannot be used; the values stand in log lines."""
-
-    UNREACHABLE = "unreachable"
-    REFUSED = "no-permission"
-    EVICTS = "may-evict"
-    NO_FILE = "no-append-only-file"
-    REPLICA = "replica"
-    CLUSTER = "cluster"
-
-
-UNFIT = frozenset({Trouble.EVICTS, Trouble.NO_FILE, Trouble.REPLICA, Trouble.CLUSTER})
-"""Troubles of a server that would answer, and must not be asked."""
-
-
-class UnfitServerError(BrokenConnectionError):
-    """The server is not set up to keep what it is given. The library closes the connection."""
-
-    def __init__(self, trouble: Trouble) -> None:
-        super().__init__(trouble.value)
-        self.trouble = trouble
 
 
 @dataclass(frozen=True)
@@ -171,11 +151,11 @@ class ValkeyServer:
         """See whether the server can be used."""
         try:
             async with asyncio.timeout(self._timeout + MARGIN):
-                self._note(judge(_info(await self._command("INFO"))))
+                self._note(judge(read_info(await self._command("INFO"))))
         except (RedisError, OSError) as error:  # TimeoutError is an OSError
-            self._note(_trouble(error))
+            self._note(trouble_of(error))
 
-    async def run(self, script: Script, keys: Sequence[str], arguments: Iterable[bytes]) -> object:
+    async def run(self, script: Script, keys: Sequence[str], arguments: Iterable[bytes]) -> bytes:
         """Run a script within the time for a step; give its result.
 
         Raises:
@@ -190,27 +170,7 @@ class ValkeyServer:
             # The server did nothing. Its clock may have been set: now we know it better.
         raise StoreError("late")
 
-    async def set_new(self, key: str, *, seconds: int) -> bool:
-        """Set a key for some seconds; say whether it was not there.
-
-        Raises:
-            StoreError: see `run`.
-        """
-        set_ = await self._guarded(lambda: self._command("SET", key, b"", "NX", "EX", seconds))
-        return set_ is not None
-
-    async def fields(self, key: str) -> dict[bytes, bytes]:
-        """Read a hash of few fields.
-
-        Raises:
-            StoreError: see `run`.
-        """
-        found = await self._guarded(lambda: self._command("HGETALL", key))
-        if not isinstance(found, list):
-            raise StoreError("unreachable")
-        return dict(zip(found[::2], found[1::2], strict=True))
-
-    async def _guarded(self, work: Callable[[], Awaitable[object]]) -> object:
+    async def _guarded(self, work: Callable[[], Awaitable[bytes]]) -> bytes:
         """Refuse at once where the server is unfit; translate and note what goes wrong."""
         if self._trouble is not None and self._trouble in UNFIT:
             raise StoreError(self._trouble.value)
@@ -218,7 +178,7 @@ class ValkeyServer:
             async with asyncio.timeout(self._timeout + MARGIN):
                 return await work()
         except (RedisError, OSError) as error:
-            self._note(_trouble(error))
+            self._note(trouble_of(error))
             raise StoreError("unreachable") from error
 
     async def _once(
@@ -250,7 +210,7 @@ class ValkeyServer:
         try:
             await connection.send_command(*parts)
             reply = await connection.read_response()
-            if number is not None and (not isinstance(reply, list) or reply[0] != number):
+            if number is not None and (not isinstance(reply, list) or reply[:1] != [number]):
                 await connection.disconnect(nowait=True)
                 raise BrokenConnectionError("the answer to another call")
             return reply
@@ -261,8 +221,8 @@ class ValkeyServer:
         """Set up a new connection, and ask the server whether it may be used (1)."""
         await connection.on_connect()
         await connection.send_command("INFO")
-        trouble = judge(_info(await connection.read_response()))
-        if trouble is not None:
+        trouble = judge(read_info(await connection.read_response()))
+        if trouble is not None and trouble in UNFIT:
             raise UnfitServerError(trouble)
         await connection.send_command("TIME")
         self._learn(await connection.read_response())
@@ -281,7 +241,7 @@ class ValkeyServer:
         if trouble is not None:
             self._troubled.set()
         if trouble is not self._said:
-            log("store-ready" if trouble is None else "store-not-ready", code=_code(trouble))
+            log("store-ready" if trouble is None else "store-not-ready", code=code_of(trouble))
             self._said = trouble
 
     async def _watch(self) -> None:
@@ -294,40 +254,6 @@ class ValkeyServer:
                 pass  # nothing went wrong in the meantime
             self._troubled.clear()
             await self.look()
-
-
-def judge(info: Mapping[str, str]) -> Trouble | None:
-    """Say what is wrong with a server, by its INFO; what it does not say counts as wrong."""
-    if info.get("role") != "master":
-        return Trouble.REPLICA
-    if info.get("cluster_enabled") != "0":
-        return Trouble.CLUSTER  # its failover may forget what was answered
-    if info.get("maxmemory_policy") != "noeviction":
-        return Trouble.EVICTS
-    if info.get("aof_enabled") != "1":
-        return Trouble.NO_FILE
-    return None
-
-
-def _info(reply: object) -> dict[str, str]:
-    if not isinstance(reply, bytes):
-        raise BrokenConnectionError("not an answer to INFO")
-    lines = reply.decode("ascii", "replace").splitlines()
-    return dict(line.split(":", 1) for line in lines if ":" in line)
-
-
-def _trouble(error: RedisError | OSError) -> Trouble:
-    match error:
-        case UnfitServerError():
-            return error.trouble
-        case AuthenticationError() | NoPermissionError():
-            return Trouble.REFUSED
-        case _:
-            return Trouble.UNREACHABLE
-
-
-def _code(trouble: Trouble | None) -> str:
-    return "ok" if trouble is None else trouble.value
 
 
 def _place(

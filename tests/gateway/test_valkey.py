@@ -22,7 +22,8 @@ from gateway.errors import RefusedError
 from gateway.replay import SLOT, WINDOW
 from gateway.spent import GRACE, RETIRED, TokenName
 from gateway.valkey import ValkeyReplayStore, ValkeySpentStore
-from gateway.valkey_server import Trouble, ValkeyServer, judge
+from gateway.valkey_fitness import Trouble, judge
+from gateway.valkey_server import ValkeyServer
 from openpcc.protocol.payment import Reclaimed
 from tests.fakes.redis_server import KEEPS, RedisServer
 
@@ -238,7 +239,10 @@ def test_a_caller_that_leaves_puts_no_connection_out_of_step(redis: RedisServer)
 
 async def answer_to_another(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """A server whose answer to a script is one call old."""
-    info = b"role:master\r\nmaxmemory_policy:noeviction\r\naof_enabled:1\r\ncluster_enabled:0"
+    info = (
+        b"role:master\r\ncluster_enabled:0\r\nmaxmemory_policy:noeviction\r\n"
+        b"aof_enabled:1\r\naof_last_write_status:ok"
+    )
     while data := await reader.read(1 << 16):
         for command in data.split(b"*")[1:]:
             if b"INFO" in command:
@@ -371,6 +375,9 @@ def test_a_full_server_refuses_and_forgets_nothing(redis: RedisServer) -> None:
         assert await code(one.spent.admit([A], ONE, SOON)) == "ok"
         redis.ask("CONFIG", "SET", "maxmemory", "1")
         assert await code(one.spent.admit([B, C], TWO, SOON)) == "token-store"
+        for _ in range(2):  # by what it answers, and by what it says of itself
+            assert one.server.trouble is Trouble.FULL
+            await one.server.look()
         redis.ask("CONFIG", "SET", "maxmemory", "0")
         assert await code(one.spent.admit([A], TWO, SOON)) == "token-spent"
         assert await code(one.spent.admit([C], ONE, SOON)) == "ok"
