@@ -1,6 +1,7 @@
 """From an image folder to a release's values: what decides what, and what is refused."""
 
 import json
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -227,3 +228,16 @@ def test_a_disk_has_the_root_file_system_of_its_hash(place: str, tmp_path: Path)
     (folder / said.file).write_bytes(whole[: table.partitions[1].offset + 700])
     with pytest.raises(ArtifactError):
         files.check_root(folder, said, table, root)
+
+
+def test_a_root_file_system_with_a_tree_of_its_own_is_refused(tmp_path: Path) -> None:
+    """Data and tree agree, and the partitions carry the identities of the honest root hash."""
+    root, _ = disk.rooted(image.ROOT)
+    other = image.ROOT[::-1]
+    _, tree = disk.verity(other)
+    halves = [uuid.UUID(bytes=half) for half in (root[:16], root[16:])]
+    whole = disk.disk([(disk.ROOT, halves[0], other), (disk.ROOT_VERITY, halves[1], tree)])
+    folder = image.write(tmp_path, {**image.contents(), "disk": whole})
+    table = PartitionTable.parse(Artifact(name="disk", data=whole))
+    with pytest.raises(ArtifactError, match=f"root hash {root.hex()} expected"):
+        files.check_root(folder, files.read_image(folder).artifacts["disk"], table, root)
