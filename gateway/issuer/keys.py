@@ -9,19 +9,13 @@ retired ones, because a token request names its key by that byte alone. A key is
 client blinds to it. Nothing is ever overwritten, and a running issuer sees what changed here.
 """
 
-import fcntl
-import os
-import re
-import secrets
-import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.errors import ConfigurationError, PrivateKeyError
+from gateway.issuer import key_files
 from gateway.issuer.errors import IssuanceRefusedError
-from gateway.rsa_private import MAX_PEM, PrivateKey
+from gateway.rsa_private import PrivateKey
 from openpcc.protocol.errors import MalformedError
 from openpcc.protocol.messages import WINDOW
 from openpcc.protocol.privacypass import TOKEN_TYPE, DirectoryKey, IssuerDirectory, IssuerKey
@@ -36,15 +30,10 @@ there."""
 WAIT = 3600
 """Seconds before a further key is used, where nothing else was said."""
 
-MAX_FILES = 4096
-"""Names looked at in the folder."""
-
 MANY = 128
 """Last bytes kept free of retired keys: half of them, so that a key is found at the second try."""
 
 REQUEST_URI = "/token-request"
-
-NAME = re.compile(r"(0|[1-9][0-9]{0,11})-([0-9a-f]{64})\.(pem|retired)")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +105,7 @@ def load(folder: Path) -> KeyRing:
         ConfigurationError: no such folder, a file that is none of ours, readable by others or not
             the key it is named after, more than two, or two that a request could not tell apart.
     """
-    keys = tuple(_read(path) for path in _files(folder) if path.suffix == ".pem")
+    keys = tuple(_read(path) for path in key_files.files(folder) if path.suffix == ".pem")
     if len(keys) > MAX_LIVE:
         raise ConfigurationError(f"{folder}: more than {MAX_LIVE} live keys; retire one")
     if len({one.public.truncated_id for one in keys}) != len(keys):
@@ -131,7 +120,9 @@ def fingerprint(folder: Path) -> tuple[object, ...]:
         ConfigurationError: it cannot be read.
     """
     try:
-        found = [(path.name, path.stat()) for path in _files(folder) if path.suffix == ".pem"]
+        found = [
+            (path.name, path.stat()) for path in key_files.files(folder) if path.suffix == ".pem"
+        ]
     except OSError as error:
         raise ConfigurationError(f"{folder}: {error.strerror}") from error
     return tuple((name, one.st_mtime_ns, one.st_size, one.st_mode) for name, one in found)
@@ -144,11 +135,13 @@ def retired(folder: Path, *, before: float) -> frozenset[bytes]:
         ConfigurationError: the folder cannot be read.
     """
     try:
-        found = [(path, path.stat().st_mtime) for path in _files(folder)]
+        found = [(path, path.stat().st_mtime) for path in key_files.files(folder)]
     except OSError as error:
         raise ConfigurationError(f"{folder}: {error.strerror}") from error
     return frozenset(
-        _named(path)[1] for path, when in found if path.suffix == ".retired" and when < before
+        key_files.named(path)[1]
+        for path, when in found
+        if path.suffix == ".retired" and when < before
     )
 
 
@@ -163,7 +156,7 @@ def create(folder: Path, *, now: int, wait: int | None = None) -> SigningKey:
     Raises:
         ConfigurationError: two keys are live, or the wait is too short for a further key.
     """
-    with _alone(folder):
+    with key_files.alone(folder):
         live = load(folder).keys
         if len(live) >= MAX_LIVE:
             raise ConfigurationError(f"{folder}: {MAX_LIVE} keys are live; retire the older first")
@@ -173,7 +166,7 @@ def create(folder: Path, *, now: int, wait: int | None = None) -> SigningKey:
         not_before = now + (wait if wait is not None else WAIT if live else 0)
         private, public = _fresh(_taken(folder))
         path = folder / f"{not_before}-{public.id.hex()}.pem"
-        _write_new(path, private.pem())
+        key_files.write_new(path, private.pem())
         return SigningKey(path=path, not_before=not_before, public=public, private=private)
 
 
@@ -192,7 +185,7 @@ def retire(folder: Path, prefix: str, *, now: int, stolen: bool = False) -> KeyR
     Raises:
         ConfigurationError: not one live key has such an id, or no other key is in use.
     """
-    with _alone(folder):
+    with key_files.alone(folder):
         ring = load(folder)
         found = [one for one in ring.keys if one.public.id.hex().startswith(prefix)]
         if len(found) != 1 or len(prefix) < 8:
@@ -203,19 +196,15 @@ def retire(folder: Path, prefix: str, *, now: int, stolen: bool = False) -> KeyR
                 "no other key is in use, and nothing could be issued; make one with `keys new` "
                 "and wait for its time"
             )
-        path = found[0].path
-        path.with_suffix(".retired").touch(mode=0o600)
-        os.utime(path.with_suffix(".retired"), (now, now))  # what `retired` goes by
-        path.unlink()
-        _sync(folder)
+        key_files.erase(found[0].path, now=now)
         return rest
 
 
 def _taken(folder: Path) -> set[int]:
     """Give the last bytes of live keys, and of retired ones while most bytes are free."""
-    files = _files(folder)
-    live = {_named(path)[1][-1] for path in files if path.suffix == ".pem"}
-    ever = {_named(path)[1][-1] for path in files}
+    files = key_files.files(folder)
+    live = {key_files.named(path)[1][-1] for path in files if path.suffix == ".pem"}
+    ever = {key_files.named(path)[1][-1] for path in files}
     return ever if len(ever) <= MANY else live
 
 
@@ -228,34 +217,11 @@ def _fresh(taken: set[int]) -> tuple[PrivateKey, IssuerKey]:
             return private, public
 
 
-def _files(folder: Path) -> list[Path]:
-    try:
-        with os.scandir(folder) as entries:
-            names = sorted(entry.name for _, entry in zip(range(MAX_FILES), entries, strict=False))
-    except OSError as error:
-        raise ConfigurationError(f"{folder}: {error.strerror}; make the folder") from error
-    for name in names:
-        if name.endswith((".pem", ".retired")) and not NAME.fullmatch(name):
-            raise ConfigurationError(f"{folder / name}: not a name that `keys new` gives")
-    return [folder / name for name in names if NAME.fullmatch(name)]
-
-
-def _named(path: Path) -> tuple[int, bytes]:
-    found = NAME.fullmatch(path.name)
-    if found is None:
-        raise ConfigurationError(f"{path}: not a name that `keys new` gives")
-    return int(found[1]), bytes.fromhex(found[2])
-
-
 def _read(path: Path) -> SigningKey:
-    not_before, key_id = _named(path)
+    not_before, key_id = key_files.named(path)
     try:
-        with path.open("rb") as file:  # judged once open: a name may come to mean another file
-            _check_owned(path, os.fstat(file.fileno()))
-            private = PrivateKey.load(file.read(MAX_PEM + 1))
+        private = PrivateKey.load(key_files.read_private(path))
         public = IssuerKey(n=private.n, e=private.e)
-    except OSError as error:
-        raise ConfigurationError(f"{path}: {error.strerror}") from error
     except (PrivateKeyError, MalformedError) as error:
         raise ConfigurationError(
             f"{path}: not a key of `keys new`; restore or retire it"
@@ -263,48 +229,3 @@ def _read(path: Path) -> SigningKey:
     if public.id != key_id:
         raise ConfigurationError(f"{path}: holds another key than its name says")
     return SigningKey(path=path, not_before=not_before, public=public, private=private)
-
-
-def _check_owned(path: Path, status: os.stat_result) -> None:
-    if stat.S_IMODE(status.st_mode) & 0o077:
-        raise ConfigurationError(f"{path}: others may read this key; chmod 600 it")
-    if status.st_uid not in (0, os.geteuid()):
-        raise ConfigurationError(f"{path}: another user's key would be listed as ours; remove it")
-
-
-def _write_new(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all, and never over another one."""
-    draft = path.with_name(f".new-{secrets.token_hex(8)}")
-    try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(draft, path)
-    except OSError as error:
-        raise ConfigurationError(f"{path}: {error.strerror}") from error
-    finally:
-        draft.unlink(missing_ok=True)
-    _sync(path.parent)
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Let one command at a time change the folder."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise ConfigurationError(f"{folder}: {error.strerror}; make the folder") from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

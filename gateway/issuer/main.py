@@ -75,10 +75,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 _serve(given)
     except (ConfigurationError, AccountsError) as error:
         _end(2, *str(error).splitlines())
-    except ExceptionGroup as group:
-        if group.subgroup(FaultError) is None:
-            raise
-        _end(1, "a signature came out wrong: see to the machine, and to the key's file")
 
 
 def _init_options(given: list[str]) -> IssuerConfig:
@@ -114,7 +110,17 @@ def _serve(given: list[str]) -> None:
     if found := problems(config):
         _end(2, *found)
     if not options.check_config:
+        _run(config)
+
+
+def _run(config: IssuerConfig) -> None:
+    faults = 0
+    try:
         run(IssuerProgram(config), config)
+    except* FaultError as group:  # comes out of a task group
+        faults = len(group.exceptions)
+    if faults:
+        _end(1, "a signature came out wrong: see to the machine, and to the key's file")
 
 
 def _add_config(parser: argparse.ArgumentParser) -> None:

@@ -155,6 +155,18 @@ def test_of_a_retired_key_its_name_stays_and_nothing_else(folder: Path) -> None:
     assert all(path.read_bytes() != secret for path in folder.iterdir())
 
 
+def test_a_key_that_cannot_be_deleted_stays_live(folder: Path, monkeypatch) -> None:
+    older, _ = older_and_newer(folder)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr("pathlib.Path.unlink", refuse)
+    with pytest.raises(ConfigurationError, match="live still"):
+        keys.retire(folder, older.public.id.hex(), now=NOW + HOUR)
+    assert len(keys.load(folder).keys) == 2
+
+
 @pytest.mark.parametrize("prefix", ["", "0000000", "00000000", "*", "zzzzzzzzzz"])
 def test_a_key_is_retired_by_its_own_name_only(folder: Path, prefix: str) -> None:
     with pytest.raises(ConfigurationError, match="8 or more digits"):
