@@ -9,7 +9,6 @@ from openpcc.errors import DirectoryError, GatewayError
 from openpcc.exchange import GatewayExchange, gateway_error
 from openpcc.protocol import bhttp, messages
 from openpcc.protocol.ohttp import KeyConfig
-from openpcc.protocol.payment import RECLAIM_MEDIA_TYPE
 from transparency_log.errors import FetchError, NotFoundError
 
 
@@ -101,6 +100,8 @@ def _challenge(service: str, challenge: messages.Challenge) -> bhttp.Request:
 
 
 def _reclaim(service: str, body: bytes) -> bhttp.Request:
+    from openpcc.protocol.payment import RECLAIM_MEDIA_TYPE  # who pays nothing loads no token
+
     return bhttp.Request(
         method="POST",
         scheme="https",
