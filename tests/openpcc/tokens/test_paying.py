@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from gateway.spent import MemorySpentStore
 from openpcc import clock, repetition
 from openpcc.config import ClientConfig
 from openpcc.errors import (
@@ -24,10 +25,12 @@ from openpcc.errors import (
 )
 from openpcc.protocol.payment import Reclaimed
 from openpcc.token_settings import TokenSettings
-from openpcc.tokens.wallet import GRACE, PATIENCE, Counts
+from openpcc.tokens import issuance
+from openpcc.tokens.store import Store
+from openpcc.tokens.wallet import GRACE, PATIENCE, Counts, Wallet
 from openpcc.transport import AsyncTransport, Transport
 from tests.fakes.issuer import CREDENTIAL, MemoryIssuer, served
-from tests.fakes.memory_service import as_relay
+from tests.fakes.memory_service import SERVICE, as_relay
 from tests.fakes.node import Exchange, FarEnd
 from tests.fakes.paying_service import PayingService, terms_of
 from tests.fakes.world import NOW
@@ -47,8 +50,18 @@ def one_service(tmp_path_factory: pytest.TempPathFactory) -> PayingService:
     return PayingService(tmp_path_factory.mktemp("paying"))
 
 
+@pytest.fixture(scope="session")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A wallet with 16 tokens, bought once for all tests."""
+    store = Store(tmp_path_factory.mktemp("original"), SERVICE, protection="file")
+    issuance.fill(Wallet(store), MemoryIssuer(), terms_of(0), target=16, now=NOW)
+    store.close()
+    return store.path
+
+
 @pytest.fixture
 def service(one_service: PayingService) -> PayingService:
+    one_service.store = MemorySpentStore(limit=10**6, clock=lambda: 0.0)
     one_service.paid.clear()
     one_service.headers.clear()
     one_service.reclaims.clear()
@@ -81,10 +94,9 @@ def config(
 
 
 @pytest.fixture
-def transport(config: ClientConfig) -> Iterator[Transport]:
+def transport(config: ClientConfig, original: Path) -> Iterator[Transport]:
+    shutil.copy(original, config.state)
     opened = Transport(config)
-    assert opened.purse is not None
-    opened.purse.fill(terms_of(0))
     yield opened
     opened.close()
 
