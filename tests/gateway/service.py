@@ -60,8 +60,8 @@ class Service:
     nodes: list[FarEnd]
     gateway: str = ""
     relay: str = ""
-    program: GatewayProgram = field(init=False)
-    client: httpx.Client = field(init=False)
+    program: GatewayProgram = field(init=False, repr=False)
+    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60))
     stack: ExitStack = field(default_factory=ExitStack)
 
     def config(self, which: int = 0):
@@ -132,7 +132,7 @@ def service(
         private = [NodePrivateKey.generate(kem_id=KEM_X25519, key_id=1) for _ in nodes]
         publisher, log = Files(), Files()
         found = Service(publisher=publisher, log=log, node_keys=private, nodes=nodes, stack=stack)
-        found.client = stack.enter_context(httpx.Client(timeout=60))
+        stack.enter_context(found.client)
         urls, ids = [one.url for one in nodes], [one.id for one in private]
         document = publication(urls, ids, tokens=tokens)
         private_keys = made_keys(folder)
