@@ -27,6 +27,9 @@ from tests.fakes.node import FarEnd, Files, Script
 from tests.fakes.serving import Served
 
 SERVICE = "demo.example"
+CLOSES = httpx.Limits(max_keepalive_connections=0)
+"""No connection is left over for a client that nobody closes."""
+
 OHTTP_HEADERS = {"content-type": messages.OHTTP_REQUEST}
 
 
@@ -61,7 +64,7 @@ class Service:
     gateway: str = ""
     relay: str = ""
     program: GatewayProgram = field(init=False, repr=False)
-    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60))
+    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60, limits=CLOSES))
     stack: ExitStack = field(default_factory=ExitStack)
 
     def config(self, which: int = 0):
