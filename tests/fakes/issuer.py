@@ -8,35 +8,26 @@ import asyncio
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 
-from gateway.rsa_private import PrivateKey
 from openpcc.errors import IssuerError
 from openpcc.protocol import messages, privacypass
 from openpcc.protocol.privacypass import DirectoryKey, IssuerDirectory, IssuerKey
+from tests.fakes import issuer_keys
+from tests.fakes.issuer_keys import public as public_key
 from tests.fakes.node import Exchange, FarEnd
 
 NAME = "issuer.example"
 CREDENTIAL = "a-key-of-this-account"
 
 
-@cache
-def private_key(number: int = 0) -> PrivateKey:
-    """Make a key once for all tests: it takes a tenth of a second."""
-    del number
-    return PrivateKey.generate()
-
-
-def public_key(number: int = 0) -> IssuerKey:
-    key = private_key(number)
-    return IssuerKey(n=key.n, e=key.e)
+__all__ = ["CREDENTIAL", "NAME", "MemoryIssuer", "public_key", "served"]
 
 
 class MemoryIssuer:
     """Answers as an issuer; `charged` is what it would bill."""
 
     def __init__(self, *numbers: int) -> None:
-        self.keys = [private_key(number) for number in numbers or (0,)]
+        self.keys = [issuer_keys.signer(number) for number in numbers or (0,)]
         self.charged: dict[bytes, int] = {}
         """Tokens charged for, by the digest of the batch."""
         self.asked: list[bytes] = []

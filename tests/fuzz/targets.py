@@ -20,6 +20,7 @@ from tests.fuzz import (
     simulated,
     tdx,
     tpm,
+    wallet,
 )
 from tests.fuzz.target import TARGETS, Target
 
@@ -41,5 +42,6 @@ MODULES = (
     payment,
     issuer,
     measure,
+    wallet,
 )
 """Where the targets are; one module for each platform or protocol."""

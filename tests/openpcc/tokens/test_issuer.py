@@ -174,6 +174,16 @@ def test_an_answer_that_is_cut_is_none(asking: Issuer, far: FarEnd):
     assert refused(asking).code == "unreachable"
 
 
+def test_an_endless_answer_is_not_read_to_its_end(asking: Issuer, far: FarEnd):
+    async def script(exchange: Exchange) -> None:
+        await exchange.start(module.BATCH_RESPONSE)
+        while True:
+            await exchange.chunk(bytes(4096))
+
+    far.script = script
+    assert "too long" in str(refused(asking))
+
+
 def test_an_issuer_that_is_down_is_named(asking: Issuer, far: FarEnd):
     far.stop()
     error = refused(asking)
