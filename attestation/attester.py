@@ -32,7 +32,7 @@ from attestation.sev_snp.collect import SevSnpAttester
 from attestation.simulated.collect import SimulatedAttester
 from attestation.tdx.collect import PROVIDER as TDX_GUEST
 from attestation.tdx.collect import TdxAttester
-from attestation.tpm.collect import FIRMWARE_LOG, VtpmAttester, azure_hardware
+from attestation.tpm.collect import FIRMWARE_LOG, IMA_LIST, VtpmAttester, azure_hardware
 from attestation.tpm.device import DEVICE, Tpm
 
 
@@ -63,16 +63,19 @@ class PlatformAttester(Protocol):
 
 def _sev_snp_vtpm(root: Path) -> PlatformAttester:
     hardware = partial(SevSnpAttester.open, root)
-    return VtpmAttester(Tpm.below(root), root / FIRMWARE_LOG, hardware)
+    return VtpmAttester(Tpm.below(root), root / FIRMWARE_LOG, hardware, ima_list=root / IMA_LIST)
 
 
 def _tdx_vtpm(root: Path) -> PlatformAttester:
     hardware = partial(TdxAttester.open, root)
-    return VtpmAttester(Tpm.below(root), root / FIRMWARE_LOG, hardware)
+    return VtpmAttester(Tpm.below(root), root / FIRMWARE_LOG, hardware, ima_list=root / IMA_LIST)
 
 
 def _simulated_vtpm(root: Path) -> PlatformAttester:
-    return VtpmAttester(Tpm.below(root), None, partial(SimulatedAttester.open, root))
+    # A simulated machine need not have firmware; where it has, its log counts as everywhere.
+    log = root / FIRMWARE_LOG if (root / FIRMWARE_LOG).exists() else None
+    simulated = partial(SimulatedAttester.open, root)
+    return VtpmAttester(Tpm.below(root), log, simulated, ima_list=root / IMA_LIST)
 
 
 PLATFORMS: Mapping[str, Callable[[Path], PlatformAttester]] = {

@@ -49,7 +49,7 @@ CHECKS: Mapping[str, str] = {
     "7.expiry": "the release has not expired",
     "7.provenance": "build provenance, where the policy asks for it",
     "8.measurement": "the launch measurement equals the release's",
-    "8.eventlog": "the event log replays to the quoted registers, and these are as the release says",
+    "8.eventlog": "the event log replays to the quoted registers, and these are as released",
     "8.model": "the model digests in the evidence are those of the release",
     "8.debug": "debug is off",
     "8.migration": "migration is off",

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from attestation.errors import AttesterError, MalformedEvidenceError
-from attestation.eventlog import MAX_EVENTS, MAX_TEXT, Event, text_digest
+from attestation.eventlog import MAX_EVENTS, MAX_TEXT, Event
 from attestation.sections import MAX_EVENT_LOG
 
 EV_NO_ACTION = 3
@@ -182,10 +182,22 @@ def append_text(data: bytes, register: int, text: str) -> bytes:
     """
     if not 0 < len(text) <= MAX_TEXT or not text.isprintable():
         raise AttesterError(f"event: expected 1 to {MAX_TEXT} printable characters")
+    return append_event(data, register, EV_ACTION, text.encode())
+
+
+def append_event(data: bytes, register: int, kind: int, content: bytes) -> bytes:
+    """Give a log with one more record: SHA-384 of some data, extended into a register.
+
+    Room behind the last record is left out. No bytes are a log without records, of SHA-384 alone.
+
+    Raises:
+        MalformedEvidenceError: the log does not parse.
+        AttesterError: a log that is full.
+    """
     before = data[: TcgLog.parse(data).end] if data else _header(Bank.SHA384)
-    logged = text.encode()
-    record = struct.pack("<IIIH", register, EV_ACTION, 1, Bank.SHA384) + text_digest(text)
-    after = before + record + struct.pack("<I", len(logged)) + logged
+    digest = hashlib.sha384(content).digest()
+    record = struct.pack("<IIIH", register, kind, 1, Bank.SHA384) + digest
+    after = before + record + struct.pack("<I", len(content)) + content
     if len(after) > MAX_EVENT_LOG:
         raise AttesterError(f"event log: over {MAX_EVENT_LOG} bytes; measure less into it")
     return after

@@ -39,8 +39,9 @@ NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~-]*(?:/[A-Za-z0-9_][A-Za-z0-9._+~-]*){0,3}")
 """How a file is named: below the folder, never outside it."""
 
-PLATFORMS = frozenset({"sev-snp", "tdx", "sev-snp-vtpm", "tdx-vtpm"})
-"""Platforms whose values are computed; simulated ones measure what is installed."""
+PLATFORMS = frozenset({"sev-snp", "tdx", "sev-snp-vtpm", "tdx-vtpm", "simulated-vtpm"})
+"""Platforms whose values are computed. A simulated machine's launch measurement is as given, for it
+is of what is installed there; under a TPM its registers are those of a boot all the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,7 +139,7 @@ def _machines(members: Members) -> dict[str, GuestMachine]:
 def _machine(platform: str, members: Members) -> GuestMachine:
     if platform not in PLATFORMS:
         raise StrictJSONError(f"{members.name}: expected one of {', '.join(sorted(PLATFORMS))}")
-    ours = "firmware" in members
+    ours = "firmware" in members and not platform.startswith("simulated")
     machine = GuestMachine(
         platform=platform,
         boot=BootWay(members.choice("boot", frozenset(BootWay))),

@@ -27,6 +27,7 @@ from attestation.measure.observed import Observed, observe
 from attestation.measure.uki import Uki
 from attestation.tdx.collect import AGENT_REGISTER
 from attestation.tpm.collect import AGENT_PCR
+from attestation.tpm.ima import IMA_PCR
 from attestation.tpm.pcrs import pcr_events, replay_pcrs
 
 UKI = "uki"
@@ -38,8 +39,8 @@ DISK = "disk"
 FIRMWARE_RTMR = 0
 """RTMR of what firmware measures of itself and its host."""
 
-FIRMWARE_PCRS = frozenset({0, 1, 2, 3, 6, 7})
-"""PCRs of the same."""
+FIRMWARE_PCRS = frozenset({0, 1, 2, 3, 6, 7, IMA_PCR})
+"""PCRs of the same, and the one of what Linux measures by itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +86,7 @@ def measure(
             return _sev_snp(machine, files)
         case "tdx":
             return _tdx(machine, files, agent)
-        case "sev-snp-vtpm" | "tdx-vtpm":
+        case "sev-snp-vtpm" | "tdx-vtpm" | "simulated-vtpm":
             return _vtpm(machine, files, agent)
         case _:
             raise ArtifactError(f"{machine.platform}: nothing is known of what it measures")

@@ -4,8 +4,9 @@
     boot       the agent's events into PCR 15, behind the firmware's log
     quote      all PCRs of the SHA-384 bank, qualifying data from the binding
 
-Everything that is measured must be in the log, or no client accepts it: whatever measures without
-writing to the firmware's log (systemd's pcrphase services, IMA) must be off in the image. That is
+Everything that is measured must be in the log, or no client accepts it. What Linux measured by
+itself is put there from its own list (`attestation.tpm.ima`); whatever else measures without
+writing to the firmware's log (systemd's pcrphase services) must be off in the image. That is
 noticed here at boot, by name, and not first by clients.
 """
 
@@ -19,18 +20,22 @@ from attestation.errors import AppraisalError, AttesterError, MalformedEvidenceE
 from attestation.eventlog import text_digest
 from attestation.evidence import DeviceEvidence, Endorsement
 from attestation.sections import MAX_EVENT_LOG
-from attestation.tcg_log import append_text
+from attestation.tcg_log import append_event, append_text
 from attestation.tpm import azure
 from attestation.tpm.device import Tpm
 from attestation.tpm.document import Azure, Direct, TpmQuote
 from attestation.tpm.evidence import check_pcr_digest
 from attestation.tpm.hardware import ak_report_data
+from attestation.tpm.ima import EV_EVENT_TAG, IMA_PCR, MAX_LIST, read_list
 from attestation.tpm.pcrs import BANK, DYNAMIC, replay_pcrs
 from attestation.tpm.public import AkKey, read_public, spki
 from attestation.tpm.signature import Signature
 
 AGENT_PCR = 15
 """Where the agent measures: the last PCR of the operating system's that nothing resets."""
+
+IMA_LIST = Path("sys/kernel/security/ima/binary_runtime_measurements")
+"""Where the kernel shows its own measurements."""
 
 AK_HANDLE = 0x81010F15
 """Our own AK where no paravisor made one: a handle of the owner's, as likely free as any."""
@@ -72,6 +77,7 @@ class VtpmAttester:
         firmware_log: Path | None,
         open_hardware: Callable[[], Hardware],
         host: str = azure.HOST,
+        ima_list: Path | None = None,
     ) -> None:
         """Find the AK, and what names it.
 
@@ -81,12 +87,14 @@ class VtpmAttester:
             open_hardware: opens the platform below; not called on Azure, whose guests cannot
                 ask it.
             host: of Azure's service for TD quotes.
+            ima_list: what Linux measured by itself; None, or no such file: nothing.
 
         Raises:
             AttesterError: no TPM, no hardware, or none that vouches for the AK.
         """
         self._tpm = tpm
         self._firmware_log = firmware_log
+        self._ima_list = ima_list
         self._below: Hardware | None = None
         self._azure: Azure | None = None
         if tpm.has(azure.HCL_INDEX):
@@ -120,6 +128,8 @@ class VtpmAttester:
         try:
             before = replay_pcrs(firmware)[AGENT_PCR]
             log = firmware
+            for record in _read_ima(self._ima_list):
+                log = append_event(log, IMA_PCR, EV_EVENT_TAG, record)
             for event in events:
                 log = append(log, event)
             expected = replay_pcrs(log)
@@ -219,8 +229,19 @@ def _check_explained(found: Mapping[int, bytes], expected: Mapping[int, bytes]) 
         if pcr not in DYNAMIC and found[pcr] != value:
             raise AttesterError(
                 f"PCR {pcr}: holds what the firmware's log does not say; turn off what measures "
-                "without it (systemd-pcrphase, IMA)"
+                "without it (systemd-pcrphase)"
             )
+
+
+def _read_ima(path: Path | None) -> tuple[bytes, ...]:
+    """Read what Linux measured by itself. Raises: MalformedEvidenceError, AttesterError."""
+    if path is None or not path.exists():
+        return ()
+    try:
+        with path.open("rb") as file:
+            return read_list(file.read(MAX_LIST + 1))
+    except OSError as error:
+        raise AttesterError(f"{path}: {error.strerror}; run as root") from error
 
 
 def _read_log(path: Path) -> bytes:

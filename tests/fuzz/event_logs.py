@@ -36,6 +36,7 @@ def tcg_event_log(data: bytes) -> None:
     ccel.ccel_events,
     ccel.append,
     tcg_log.append_text,
+    tcg_log.append_event,
     tdx.replay,
     tdx.events,
     seeds=ccel_logs,

@@ -16,11 +16,13 @@ from attestation.tpm.fields import event_log_fields, hcl_fields, quote_fields
 from attestation.tpm.files import FILES, azure_quote, parse_pcrs
 from attestation.tpm.hardware import hardware_quote
 from attestation.tpm.hcl import HclReport, Runtime
+from attestation.tpm.ima import read_list
 from attestation.tpm.pcrs import pcr_events, replay_pcrs
 from attestation.tpm.public import accepted, read_public, read_spki, rsa_key, spki
 from attestation.tpm.signature import Signature
 from attestation.tpm.wire import whole
 from attestation.x509 import parse_chain
+from tests.attestation.tpm.test_ima import record
 from tests.fakes import amd, tpm
 from tests.fakes.intel import intel
 from tests.fuzz.cases import case, judge
@@ -163,6 +165,12 @@ def ak_certificate_usages(data: bytes) -> None:
     """Any value of the extended key usage gives its purposes, or MalformedEvidenceError."""
     leaf = parse_chain(tpm.cloud().chain(tpm.rsa_ak()))[0]
     extended_usages(replace(leaf, extensions={ExtensionOID.EXTENDED_KEY_USAGE: data}))
+
+
+@target(read_list, seeds=lambda: [record(), record() + record(b"more")])
+def ima_list(data: bytes) -> None:
+    """Any bytes give Linux's measurements, or MalformedEvidenceError."""
+    assert sum(map(len, read_list(data))) <= len(data)
 
 
 @target(

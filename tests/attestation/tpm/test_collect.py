@@ -24,6 +24,7 @@ from attestation.tpm.device import Tpm
 from attestation.tpm.document import Direct, TpmQuote
 from attestation.tpm.pcrs import replay_pcrs
 from attestation.verifier import verify_parts
+from tests.attestation.tpm.test_ima import BOOT_AGGREGATE, record
 from tests.fakes import simulated, tcg
 from tests.fakes.vtpm_bundles import policy
 from tests.standins.paravisor import run
@@ -93,6 +94,25 @@ def test_the_agent_measures_behind_the_firmware(machine: Path):
     registers = replay_pcrs(attester.boot(MODELS, ARGUMENTS))
     assert registers[0] == tcg.replayed("sha384", b"firmware")
     assert registers[AGENT_PCR] == expected_registers(MODELS, ARGUMENTS)[AGENT_PCR]
+
+
+def test_what_linux_measured_by_itself_is_put_into_the_log(machine: Path):
+    measure(machine, 10, BOOT_AGGREGATE)
+    with pytest.raises(AttesterError, match="PCR 10: holds what"):
+        on_simulated(machine).boot(MODELS, ARGUMENTS)
+    path = machine / "ima"
+    path.write_bytes(record())
+
+    def opened() -> VtpmAttester:
+        simulated_below = lambda: SimulatedAttester(simulated.machine())  # noqa: E731
+        return VtpmAttester(Tpm.below(machine), None, simulated_below, ima_list=path)
+
+    log = opened().boot(MODELS, ARGUMENTS)
+    assert replay_pcrs(log)[10] == tcg.replayed("sha384", BOOT_AGGREGATE)
+    assert opened().boot(MODELS, ARGUMENTS) == log
+    path.write_bytes(record()[:-1])
+    with pytest.raises(AttesterError, match="IMA's list: cut"):
+        opened().boot(MODELS, ARGUMENTS)
 
 
 def test_names_the_pcr_that_the_log_does_not_explain(machine: Path):
