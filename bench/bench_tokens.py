@@ -30,9 +30,9 @@ from bench.bench_gateway import CONNECTIONS, SERVICE, K, Slice, load, posted
 from bench.processes import Started, script, started
 from gateway import keys
 from gateway.admission import Terms
-from gateway.config import parse_store
 from gateway.publication import Publication, PublishedModel, PublishedNode, PublishedTokens
 from gateway.spent import MemorySpentStore, SpentStore
+from gateway.store_address import parse_store
 from gateway.valkey import ValkeySpentStore
 from gateway.valkey_server import ValkeyServer
 from openpcc.cli.demo.programs import find, run

@@ -8,11 +8,12 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from gateway.config import MEMORY, GatewayConfig, parse_store
+from gateway.config import GatewayConfig
 from gateway.errors import ConfigurationError, RefusedError
 from gateway.replay import MemoryReplayStore, ReplayStore
 from gateway.replica import Replica
 from gateway.spent import MemorySpentStore, SpentStore
+from gateway.store_address import MEMORY, parse_store
 from gateway.telemetry import Telemetry
 from gateway.valkey import ValkeyReplayStore, ValkeySpentStore
 from gateway.valkey_server import ValkeyServer

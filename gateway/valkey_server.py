@@ -37,8 +37,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as BrokenConnectionError
 from redis.exceptions import NoScriptError, RedisError
 
-from gateway.config import StoreAddress
 from gateway.errors import StoreError
+from gateway.store_address import StoreAddress
 from gateway.telemetry import log
 from gateway.valkey_fitness import (
     UNFIT,

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from gateway import config
-from gateway.config import GatewayConfig, PublisherConfig, parse_store
+from gateway.config import GatewayConfig, PublisherConfig
 from gateway.spent import RETIRED, TokenName
+from gateway.store_address import StoreAddress, parse_store
 from gateway.telemetry import Fields
 from gateway.valkey import ValkeyReplayStore, ValkeySpentStore
 from gateway.valkey_fitness import Trouble
@@ -70,7 +71,7 @@ def test_the_server_of_the_page_is_fit_and_its_user_may_do_every_step(
 
     async def run() -> None:
         server = ValkeyServer(
-            config.StoreAddress(path=str(redis.socket), user="gateway"),
+            StoreAddress(path=str(redis.socket), user="gateway"),
             password=password,
             ca=None,
             timeout=5,

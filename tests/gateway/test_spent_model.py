@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from gateway.config import parse_store
 from gateway.errors import RefusedError
 from gateway.spent import MemorySpentStore, SpentStore, TokenName
+from gateway.store_address import parse_store
 from gateway.valkey import ValkeySpentStore
 from gateway.valkey_server import ValkeyServer
 from openpcc.protocol.payment import Reclaimed

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from gateway import config
-from gateway.config import GatewayConfig, PublisherConfig, StoreAddress, parse_store
+from gateway.config import GatewayConfig, PublisherConfig
 from gateway.errors import ConfigurationError
 from gateway.main import GatewayProgram
+from gateway.store_address import StoreAddress, parse_store
 from tests.gateway.service import SERVICE, made_keys
 
 

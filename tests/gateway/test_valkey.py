@@ -17,10 +17,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from gateway.config import StoreAddress, parse_store
 from gateway.errors import RefusedError
 from gateway.replay import SLOT, WINDOW
 from gateway.spent import GRACE, RETIRED, TokenName
+from gateway.store_address import StoreAddress, parse_store
 from gateway.valkey import ValkeyReplayStore, ValkeySpentStore
 from gateway.valkey_fitness import Trouble, judge
 from gateway.valkey_server import ValkeyServer
