@@ -1,13 +1,12 @@
 """A second look at a bundle whose judgement is kept, as `Lookup` does in a directory window."""
 
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
 from openpcc import trust
 from openpcc.judging import Judgement
-from openpcc.lookup import Lookup
 from openpcc.protocol.messages import DirectoryLeaf
+from openpcc.shard_judging import ShardJudge, Sources
 from tests.fakes.world import NOW
 
 
@@ -16,18 +15,14 @@ def kept(
 ) -> Callable[[], None]:
     """Make the second look: the lookup's own decision, with the first judgement in its memory."""
     nothing: Any = None  # nothing is fetched and no state is read while the judgement stands
-    lookup = Lookup(nothing_but_a_policy(), nothing, nothing)
+    shards = ShardJudge(nothing, nothing)
+    sources = Sources(files=nothing, log=nothing, view=view, now=NOW + 60)
     judgement = Judgement(
         leaf=leaf, node=node, report=node.report, bundle=data, status=view.status.payload_digest
     )
-    lookup._kept[leaf.leaf_hash()] = judgement
+    shards.keep(judgement)
 
     def look() -> None:
-        assert lookup._judge(nothing, nothing, leaf, view, NOW + 60) is judgement
+        assert shards.node(leaf, sources) is judgement
 
     return look
-
-
-def nothing_but_a_policy() -> Any:
-    """Stand in for a configuration of which a kept judgement needs nothing."""
-    return SimpleNamespace(policy=None)

@@ -15,9 +15,9 @@ from openpcc.audit.listing import Listed, Listing, machines
 from openpcc.audit.report import MAX_FACTS, Finding, Section
 from openpcc.audit.service_path import MissingError, OutOfTimeError, PathError, ServicePath
 from openpcc.judging import Judge, Judgement
-from openpcc.lookup import MAX_BUNDLE
 from openpcc.protocol.errors import ProtocolError
 from openpcc.protocol.sealing import NodeKey
+from openpcc.shard_judging import MAX_BUNDLE
 from openpcc.trust import LogView
 from transparency_log.client import LogClient
 

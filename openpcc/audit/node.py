@@ -37,10 +37,10 @@ from openpcc.config import ClientPolicy
 from openpcc.errors import DirectoryError, GatewayError
 from openpcc.judging import Judge
 from openpcc.log_checks import Known
-from openpcc.lookup import MAX_BUNDLE
 from openpcc.offline import judge_bundle
 from openpcc.protocol.messages import NONCE_SIZE, Challenge
 from openpcc.record import Record, RecordReader
+from openpcc.shard_judging import MAX_BUNDLE
 from openpcc.state import StateFile
 from openpcc.trust import LogView
 

@@ -85,7 +85,7 @@ class Client:
     def restart(self) -> None:
         carrier = cast("Carrier", MemoryCarrier(self._service))
         self.book = NodeBook(self._config, carrier=carrier, now=lambda: NOW)
-        self.book._lookup._judging = self._judge
+        self.book._lookup._shards._judging = self._judge
 
     def close(self) -> None:
         self.book.close()

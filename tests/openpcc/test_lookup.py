@@ -733,7 +733,7 @@ def test_renewed_endorsements_are_fetched_when_the_kept_ones_fail(
     look: Looker, service: MemoryService
 ):
     look()
-    kept = look.lookup._kept
+    kept = look.lookup._shards._kept
     for leaf, row in list(kept.items()):
         kept[leaf] = replace(row, bundle=row.bundle[:-1], status=b"older")
     assert len(trusted(look())) == 2
@@ -744,12 +744,12 @@ def test_what_is_not_listed_any_more_is_not_kept(look: Looker, service: MemorySe
     look()
     service.publish({"demo": [service.nodes[0]]})
     look()
-    assert list(look.lookup._kept) == [service.nodes[0].leaf.leaf_hash()]
+    assert list(look.lookup._shards._kept) == [service.nodes[0].leaf.leaf_hash()]
     service.nodes.append(service.node(7))
     service.publish({"demo": [service.nodes[2], service.nodes[1]]})
     service.files[f"/bundle/{service.nodes[1].leaf.leaf_hash().hex()}"] = b""
     look.refused()  # after a look that fails as well
-    assert list(look.lookup._kept) == [service.nodes[2].leaf.leaf_hash()]
+    assert list(look.lookup._shards._kept) == [service.nodes[2].leaf.leaf_hash()]
 
 
 def test_a_node_of_another_model_does_not_count(look: Looker, service: MemoryService):
