@@ -17,6 +17,7 @@ from openpcc.lookup import Lookup
 from openpcc.nodes import NodeBook, Selection
 from openpcc.reply import Reply
 from openpcc.state import StateFile
+from openpcc.token_settings import NO_TOKENS
 
 if TYPE_CHECKING:
     from openpcc.tokens.payment import Payment
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 RECLAIM = 60
 """Seconds that asking tokens back may take."""
-
-NO_TOKENS = "the service asks for tokens; add [tokens] to the configuration (docs/wallet.md)"
 
 
 def open_purse(config: ClientConfig, book: NodeBook) -> "Purse | None":

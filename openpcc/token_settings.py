@@ -25,6 +25,9 @@ EVERY, LEAST_EVERY, MOST_EVERY = 900, 10, 86400
 MAX_CREDENTIAL = 16384
 """Bytes of a credential; an ID token with many claims has some thousand."""
 
+NO_TOKENS = "the service asks for tokens; add [tokens] to the configuration (docs/wallet.md)"
+"""What to do where a service wants to be paid and nothing says with what."""
+
 PROTECTIONS = ("keystore", "file")
 
 

@@ -24,6 +24,7 @@ from openpcc.errors import (
 )
 from openpcc.log_checks import CLOCK_TOLERANCE
 from openpcc.nodes import NodeBook
+from openpcc.token_settings import NO_TOKENS
 
 LATER = (
     ("5.relay", "the relay answers with the gateway's keys"),
@@ -144,7 +145,7 @@ def _wallet(config: ClientConfig, book: NodeBook) -> Finding:
     if snapshot.service.parameters.tokens is None:
         return passed(name, text, "admission is open: it asks for nothing")
     if config.tokens is None:
-        return failed(name, text, paying.NO_TOKENS, USAGE)
+        return failed(name, text, NO_TOKENS, USAGE)
     try:
         config.tokens.read_credential()
         stock = paying.count_stock(config)

@@ -14,9 +14,10 @@ from openpcc.cli.failures import PASSED, REFUSED
 from openpcc.config import ClientConfig
 from openpcc.errors import ConfigurationError
 from openpcc.nodes import NodeBook
+from openpcc.token_settings import NO_TOKENS
 from openpcc.tokens import examination
 from openpcc.tokens.purse import Purse
-from openpcc.tokens.wallet import Counts
+from openpcc.tokens.rows import Counts
 
 ACTIONS = ("status", "fill", "check")
 NOTHING = Counts(stock=0, sent=0, pending=0, expired=0)
@@ -69,7 +70,7 @@ def _opened(config: ClientConfig) -> Iterator[Purse]:
     try:
         purse = paying.open_purse(config, book)
         if purse is None:
-            raise ConfigurationError(paying.NO_TOKENS)
+            raise ConfigurationError(NO_TOKENS)
         try:
             yield purse
         finally:

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from openpcc.errors import WalletError
 from openpcc.protocol.errors import ProtocolError
 from openpcc.protocol.privacypass import IssuerKey, Token, verify_token
+from openpcc.tokens.rows import read_batch, read_held
 from openpcc.tokens.store import Store
 from openpcc.tokens.vault import Vault
-from openpcc.tokens.wallet import read_batch, read_held
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,9 @@ from typing import Protocol
 from openpcc.errors import IssuerError, IssuerKeyError
 from openpcc.protocol.errors import ProtocolError
 from openpcc.protocol.privacypass import IssuerDirectory, IssuerKey
+from openpcc.tokens.rows import Batch
 from openpcc.tokens.terms import Terms
-from openpcc.tokens.wallet import Batch, Wallet
+from openpcc.tokens.wallet import Wallet
 
 GONE = "unknown-token-key"
 """The one code after which a batch is not asked for again: its key signs nothing any more."""

@@ -13,15 +13,16 @@ from openpcc import budget, clock
 from openpcc.budget import Wanted
 from openpcc.config import ClientConfig
 from openpcc.errors import ConfigurationError, OpenPCCError, WalletError
-from openpcc.token_settings import TokenSettings
+from openpcc.token_settings import NO_TOKENS, TokenSettings
 from openpcc.tokens import issuance, reclaim
 from openpcc.tokens.issuer import Issuer
 from openpcc.tokens.keeper import Keeper
 from openpcc.tokens.payment import Payment, tokens_for
 from openpcc.tokens.reclaim import Ask
+from openpcc.tokens.rows import Counts
 from openpcc.tokens.store import Store
 from openpcc.tokens.terms import Terms
-from openpcc.tokens.wallet import Counts, Sealed, Wallet
+from openpcc.tokens.wallet import Sealed, Wallet
 
 RECLAIM_EVERY = 300
 """Mean seconds between two requests whose tokens are asked back."""
@@ -144,7 +145,5 @@ def require(settings: TokenSettings | None) -> TokenSettings:
         ConfigurationError: there are none.
     """
     if settings is None:
-        raise ConfigurationError(
-            "the service asks for tokens; add [tokens] to the configuration (docs/wallet.md)"
-        )
+        raise ConfigurationError(NO_TOKENS)
     return settings

@@ -15,19 +15,17 @@ Nothing here talks to anybody. Times are Unix seconds and come from the caller.
 
 import secrets
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from openpcc.errors import WalletEmptyError
-from openpcc.protocol.errors import ProtocolError
 from openpcc.protocol.payment import Reclaimed
-from openpcc.protocol.privacypass import MAX_BATCH, IssuerKey, encode_batch
-from openpcc.tokens.held import AskedToken, HeldToken
+from openpcc.protocol.privacypass import MAX_BATCH, IssuerKey
+from openpcc.tokens.held import AskedToken
 from openpcc.tokens.payment import Payment
+from openpcc.tokens.rows import Batch, Counts, Due, read_batch, read_held
 from openpcc.tokens.store import Store
 from openpcc.tokens.terms import Terms
-from openpcc.tokens.vault import Vault, damaged
 
 STOCK, SENT = 0, 1
 
@@ -60,45 +58,6 @@ class Sealed(Protocol):
 
 
 S = TypeVar("S", bound=Sealed)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Batch:
-    """What is asked of the issuer at once; its bytes are the same at every try."""
-
-    id: int
-    key: bytes
-    asked: tuple[AskedToken, ...] = field(repr=False)
-
-    @property
-    def body(self) -> bytes:
-        """What is posted."""
-        return encode_batch(one.pending.request for one in self.asked)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Due:
-    """Tokens of one request that came to nothing, by their rows."""
-
-    request_digest: bytes
-    tokens: Mapping[int, HeldToken] = field(repr=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Counts:
-    """What the wallet holds, in numbers.
-
-    Attributes:
-        stock: can be spent now.
-        sent: went with a request whose fate is not known yet.
-        pending: asked of the issuer, and not come.
-        expired: of issuer keys that no service entry lists any more.
-    """
-
-    stock: int
-    sent: int
-    pending: int
-    expired: int
 
 
 class Wallet:
@@ -310,32 +269,3 @@ def _there(db: sqlite3.Connection, keys: Sequence[bytes], now: int) -> int:
 def _two(keys: Sequence[bytes]) -> tuple[bytes, bytes]:
     """Give the one or two keys of a service entry as two."""
     return keys[0], keys[-1]
-
-
-def read_held(vault: Vault, row: bytes) -> HeldToken:
-    """Open the row of a token.
-
-    Raises:
-        WalletError: it is damaged.
-    """
-    try:
-        return HeldToken.parse(vault.open(b"token", row))
-    except ProtocolError as error:
-        raise damaged() from error
-
-
-def read_batch(vault: Vault, id_: int, key: bytes, count: int, row: bytes) -> Batch:
-    """Open the row of a batch.
-
-    Raises:
-        WalletError: it is damaged.
-    """
-    data = vault.open(b"batch", row)
-    size = len(data) // count if count > 0 else 0
-    if size == 0 or size * count != len(data):
-        raise damaged()
-    try:
-        asked = tuple(AskedToken.parse(data[at : at + size]) for at in range(0, len(data), size))
-    except ProtocolError as error:
-        raise damaged() from error
-    return Batch(id=id_, key=key, asked=asked)

@@ -3,8 +3,8 @@
 from openpcc.errors import WalletError
 from openpcc.protocol.errors import ProtocolError
 from openpcc.tokens.held import AskedToken, HeldToken
+from openpcc.tokens.rows import read_batch
 from openpcc.tokens.vault import OpenVault
-from openpcc.tokens.wallet import read_batch
 from tests.fakes import issuer_keys
 from tests.fuzz.target import Bytes, target, writes
 

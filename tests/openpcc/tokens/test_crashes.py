@@ -16,8 +16,9 @@ from openpcc.protocol.privacypass import Token
 from openpcc.token_settings import TokenSettings
 from openpcc.tokens import issuance
 from openpcc.tokens.issuer import Issuer
+from openpcc.tokens.rows import Counts
 from openpcc.tokens.store import FILE, Store
-from openpcc.tokens.wallet import GRACE, HOLD, Counts, Wallet
+from openpcc.tokens.wallet import GRACE, HOLD, Wallet
 from openpcc.transport import Transport
 from tests.fakes.issuer import CREDENTIAL, MemoryIssuer, served
 from tests.fakes.memory_service import SERVICE, as_relay

@@ -5,8 +5,9 @@ import pytest
 from openpcc.errors import IssuerError, IssuerKeyError, WalletError
 from openpcc.protocol.privacypass import IssuerDirectory
 from openpcc.tokens import issuance
+from openpcc.tokens.rows import Counts
 from openpcc.tokens.terms import Terms
-from openpcc.tokens.wallet import KEPT, Counts, Wallet
+from openpcc.tokens.wallet import KEPT, Wallet
 from tests.fakes.issuer import MemoryIssuer, public_key
 from tests.fakes.paying_service import terms_of
 from tests.fakes.world import NOW

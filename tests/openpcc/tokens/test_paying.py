@@ -26,8 +26,9 @@ from openpcc.errors import (
 from openpcc.protocol.payment import Reclaimed
 from openpcc.token_settings import TokenSettings
 from openpcc.tokens import issuance
+from openpcc.tokens.rows import Counts
 from openpcc.tokens.store import Store
-from openpcc.tokens.wallet import GRACE, PATIENCE, Counts, Wallet
+from openpcc.tokens.wallet import GRACE, PATIENCE, Wallet
 from openpcc.transport import AsyncTransport, Transport
 from tests.fakes.issuer import CREDENTIAL, MemoryIssuer, served
 from tests.fakes.memory_service import SERVICE, as_relay

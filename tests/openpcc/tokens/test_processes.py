@@ -14,9 +14,10 @@ from openpcc.token_settings import TokenSettings
 from openpcc.tokens import issuance
 from openpcc.tokens.issuer import Issuer
 from openpcc.tokens.payment import Payment
+from openpcc.tokens.rows import Counts
 from openpcc.tokens.store import Store
 from openpcc.tokens.terms import Terms
-from openpcc.tokens.wallet import Counts, Wallet
+from openpcc.tokens.wallet import Wallet
 from tests.fakes.issuer import CREDENTIAL, MemoryIssuer, served
 from tests.fakes.memory_service import SERVICE
 from tests.fakes.paying_service import terms_of

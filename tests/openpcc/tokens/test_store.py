@@ -11,9 +11,10 @@ import pytest
 
 from openpcc.errors import WalletError
 from openpcc.tokens import examination, issuance, schema
+from openpcc.tokens.rows import Counts
 from openpcc.tokens.store import FILE, Store
 from openpcc.tokens.terms import Terms
-from openpcc.tokens.wallet import Counts, Wallet
+from openpcc.tokens.wallet import Wallet
 from tests.fakes.issuer import MemoryIssuer
 from tests.fakes.memory_service import SERVICE
 from tests.fakes.world import NOW

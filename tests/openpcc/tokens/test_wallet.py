@@ -10,8 +10,9 @@ from openpcc.protocol.payment import Reclaimed
 from openpcc.protocol.privacypass import TokenChallenge, verify_token
 from openpcc.tokens import issuance
 from openpcc.tokens.payment import Payment
+from openpcc.tokens.rows import Counts
 from openpcc.tokens.terms import Terms
-from openpcc.tokens.wallet import GRACE, HOLD, KEPT, Counts, Wallet
+from openpcc.tokens.wallet import GRACE, HOLD, KEPT, Wallet
 from tests.fakes.issuer import NAME, MemoryIssuer, public_key
 from tests.fakes.memory_service import SERVICE
 from tests.fakes.paying_service import terms_of
