@@ -15,9 +15,8 @@ from typing import BinaryIO
 
 from attestation.errors import ArtifactError
 from attestation.measure.artifact import Artifact
-from attestation.measure.gpt import MAX_TABLE, Partition, PartitionTable
-from attestation.measure.image import MAX_IMAGE_JSON, ArtifactFile, ImageFolder
-from attestation.measure.recompute import DISK
+from attestation.measure.gpt import Partition, PartitionTable
+from attestation.measure.image import DISK, MAX_IMAGE_JSON, ArtifactFile, ImageFolder
 from attestation.measure.uki import MAX_UKI
 from attestation.measure.verity import HashTree, Superblock, block_hashes
 
@@ -52,24 +51,24 @@ def read_image(folder: Path) -> ImageFolder:
     return ImageFolder.parse(_start(folder / IMAGE_JSON, MAX_IMAGE_JSON + 1))
 
 
-def read_file(folder: Path, said: ArtifactFile) -> FoundFile:
-    """Read an artifact: all of it for its digest, as much as is measured for the rest.
+def read_file(folder: Path, image: ImageFolder, name: str) -> FoundFile:
+    """Read an artifact: all of it for its digest, and hold as much as is measured.
 
     Raises:
         ArtifactError: it cannot be read, or is too large to be measured.
     """
+    said, limit = image.artifacts[name], image.measured.get(name)
     digest, size, kept = hashlib.sha256(), 0, bytearray()
-    limit = MAX_TABLE if said.name == DISK else MAX_UKI
     path = folder / said.file
     try:
         with _opened(path) as file:
             while piece := file.read(PIECE):
                 digest.update(piece)
                 size += len(piece)
-                kept += piece[: max(limit + 1 - len(kept), 0)]
+                kept += piece[: max((limit or 0) - len(kept), 0)]
     except OSError as error:
         raise ArtifactError(f"{said.name}: {path}: {error.strerror}") from error
-    if said.name != DISK and size > limit:
+    if limit is not None and name != DISK and size > limit:
         raise ArtifactError(f"{said.name}: {size} bytes, at most {limit} are measured")
     return FoundFile(
         said=said,

@@ -30,8 +30,8 @@ MAX_FIRMWARE = 16 << 20
 MAX_SECTIONS = 64
 """Sections of metadata; OVMF has about ten."""
 
-MAX_MEMORY = 256 << 20
-"""Bytes of memory that metadata may name in one section; OVMF's largest have some MiB."""
+MAX_MEMORY = 32 << 20
+"""Bytes of memory that metadata may name; OVMF's comes to 5 MiB."""
 
 AFTER_TABLE = 32
 """Bytes between table and end."""
@@ -148,7 +148,9 @@ class Firmware:
             image.refuse(f"SEV metadata: {signature!r} version {version}, {count} sections")
         if length != 16 + 12 * count:
             image.refuse(f"SEV metadata: {length} bytes for {count} sections")
-        return tuple(_sev_section(image, start + 16 + 12 * index) for index in range(count))
+        found = tuple(_sev_section(image, start + 16 + 12 * index) for index in range(count))
+        _check_memory(image, "SEV metadata", [one.size for one in found])
+        return found
 
     def tdx_sections(self) -> tuple[TdxSection, ...]:
         """Give Intel's metadata, in order.
@@ -163,7 +165,9 @@ class Firmware:
             image.refuse(f"TDVF metadata: {signature!r} version {version}, {count} sections")
         if length != 16 + 32 * count:
             image.refuse(f"TDVF metadata: {length} bytes for {count} sections")
-        return tuple(_tdx_section(image, start + 16 + 32 * index) for index in range(count))
+        found = tuple(_tdx_section(image, start + 16 + 32 * index) for index in range(count))
+        _check_memory(image, "TDVF metadata", [one.size for one in found])
+        return found
 
     def _metadata(self, guid: bytes, what: str) -> int:
         """Give the offset of metadata, which its entry counts from the end."""
@@ -212,6 +216,11 @@ def _tdx_section(image: Artifact, offset: int) -> TdxSection:
         kind=kind,
         attributes=TdxAttribute(attributes),
     )
+
+
+def _check_memory(image: Artifact, what: str, sizes: list[int]) -> None:
+    if sum(sizes) > MAX_MEMORY:
+        image.refuse(f"{what}: {sum(sizes)} bytes of memory, at most {MAX_MEMORY} are measured")
 
 
 def _check_pages(image: Artifact, what: str, address: int, size: int) -> None:

@@ -15,11 +15,24 @@ from dataclasses import dataclass
 from attestation.errors import ArtifactError
 from attestation.measure import vmsa
 from attestation.measure.boot import BootWay
+from attestation.measure.firmware import MAX_FIRMWARE
+from attestation.measure.gpt import MAX_TABLE
 from attestation.measure.observed import HostEvents
 from attestation.measure.sev_snp import MAX_CPUS, Machine
 from attestation.measure.tdx import PageOrder
+from attestation.measure.uki import MAX_UKI
 from attestation.measure.vmsa import Monitor
+from attestation.sections import MAX_EVENT_LOG
 from attestation.strict_json import Members, StrictJSONError, parse_object
+
+COMPUTED = frozenset({"sev-snp", "tdx"})
+"""Those whose launch measurement is computed."""
+
+UKI = "uki"
+"""Artifact with the unified kernel image."""
+
+DISK = "disk"
+"""Artifact with the disk, of which the beginning is measured."""
 
 VERSION = 1
 """Of the format."""
@@ -61,12 +74,14 @@ class GuestMachine:
     Attributes:
         platform: one of `PLATFORMS`.
         boot: where its image is loaded from.
-        firmware: artifact of the firmware; None: it is a cloud's, and `measurement` is as given.
-        measurement: launch measurement that the cloud publishes; None: it is computed.
+        firmware: artifact of the firmware; None: under a TPM, where `measurement` is as given.
+        measurement: launch measurement of the paravisor, as its cloud publishes it; None: it is
+            computed. Firmware of ours is no paravisor: it would boot any kernel, which could ask
+            the hardware and name a TPM of its own (`attestation.tpm.authenticate`).
         log: artifact of an event log of such a machine; None: there are no registers to rule.
         open: events whose digests are the host's to choose.
-        snp: processors, of SEV-SNP with firmware of ours.
-        order: of pages, of TDX with firmware of ours.
+        snp: processors, of SEV-SNP.
+        order: of pages, of TDX.
     """
 
     platform: str
@@ -103,13 +118,23 @@ class ImageFolder:
         except StrictJSONError as error:
             raise ArtifactError(str(error)) from error
         folder = cls(artifacts=artifacts, machines=machines)
-        for machine in machines.values():
-            for name in ("uki", machine.firmware, machine.log):
-                if name is not None and name not in artifacts:
-                    raise ArtifactError(f"image.json: {machine.platform} needs artifact {name!r}")
-            if machine.boot is BootWay.DISK and "disk" not in artifacts:
-                raise ArtifactError(f"image.json: {machine.platform} needs artifact 'disk'")
+        missing = sorted(folder.measured.keys() - artifacts.keys() - {DISK})
+        if any(one.boot is BootWay.DISK for one in machines.values()) and DISK not in artifacts:
+            missing.append(DISK)
+        if missing:
+            raise ArtifactError(f"image.json: needs artifact {missing[0]!r}")
         return folder
+
+    @property
+    def measured(self) -> Mapping[str, int]:
+        """Give how much of which artifacts is measured; of the others only the digest counts."""
+        limits = {UKI: MAX_UKI, DISK: MAX_TABLE}
+        for machine in self.machines.values():
+            if machine.firmware is not None:
+                limits[machine.firmware] = MAX_FIRMWARE
+            if machine.log is not None:
+                limits[machine.log] = MAX_EVENT_LOG
+        return limits
 
 
 def _artifacts(members: Members) -> dict[str, ArtifactFile]:
@@ -139,7 +164,7 @@ def _machines(members: Members) -> dict[str, GuestMachine]:
 def _machine(platform: str, members: Members) -> GuestMachine:
     if platform not in PLATFORMS:
         raise StrictJSONError(f"{members.name}: expected one of {', '.join(sorted(PLATFORMS))}")
-    ours = "firmware" in members and not platform.startswith("simulated")
+    ours = platform in COMPUTED
     machine = GuestMachine(
         platform=platform,
         boot=BootWay(members.choice("boot", frozenset(BootWay))),
@@ -147,8 +172,8 @@ def _machine(platform: str, members: Members) -> GuestMachine:
         measurement=None if ours else members.hex("measurement", size=48),
         log=members.text("log", limit=64) if "log" in members else None,
         open=_open(members) if "open" in members else frozenset(),
-        snp=_snp(members) if ours and platform.startswith("sev-snp") else None,
-        order=_order(members) if ours and platform.startswith("tdx") else None,
+        snp=_snp(members) if platform == "sev-snp" else None,
+        order=_order(members) if platform == "tdx" else None,
     )
     members.end()
     return machine

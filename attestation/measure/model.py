@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from attestation.errors import ArtifactError
-from attestation.measure.verity import HashTree, block_hashes
+from attestation.measure.verity import RootHash, block_hashes
 from attestation.strict_json import Members, StrictJSONError, dumps, parse_object
 
 VERSION = 1
@@ -146,9 +146,11 @@ def _read_file(path: Path) -> ModelFile:
             yield piece
 
     with path.open("rb") as file:
-        hashes = list(block_hashes(pieces(file), size=BLOCK, salt=b""))
-    root = HashTree.over(hashes, block=BLOCK, salt=b"").root if hashes else EMPTY
-    return ModelFile(name=path.name, size=size, sha256=digest.digest(), verity=root)
+        root = RootHash(block=BLOCK, salt=b"")
+        for found in block_hashes(pieces(file), size=BLOCK, salt=b""):
+            root.add(found)
+    verity = root.finish() or EMPTY
+    return ModelFile(name=path.name, size=size, sha256=digest.digest(), verity=verity)
 
 
 def _file(members: Members) -> ModelFile:

@@ -4,7 +4,7 @@
 
     sev-snp        launch digest: firmware, image (as kernel hashes), processors
     tdx            MRTD: firmware. RTMR1, RTMR2: image, and disk. RTMR0: a log. RTMR3: the agent
-    …-vtpm         measurement: as the cloud publishes it, or firmware. PCR 4, 5, 9, 11: image, and
+    …-vtpm         measurement: as the cloud publishes it. PCR 4, 5, 9, 11: image, and
                    disk. 15: the agent. The others that are touched: a log
 """
 
@@ -22,19 +22,13 @@ from attestation.measure.artifact import Artifact
 from attestation.measure.boot import BOOT_CONFIGURATION, BootEvent, BootWay, boot_events
 from attestation.measure.firmware import Firmware
 from attestation.measure.gpt import PartitionTable
-from attestation.measure.image import GuestMachine
+from attestation.measure.image import DISK, UKI, GuestMachine
 from attestation.measure.observed import Observed, observe
 from attestation.measure.uki import Uki
 from attestation.tdx.collect import AGENT_REGISTER
 from attestation.tpm.collect import AGENT_PCR
 from attestation.tpm.ima import IMA_PCR
 from attestation.tpm.pcrs import pcr_events, replay_pcrs
-
-UKI = "uki"
-"""Artifact with the unified kernel image."""
-
-DISK = "disk"
-"""Artifact with the disk, of which the beginning is measured."""
 
 FIRMWARE_RTMR = 0
 """RTMR of what firmware measures of itself and its host."""
@@ -116,7 +110,7 @@ def _vtpm(machine: GuestMachine, files: Mapping[str, Artifact], agent: bytes) ->
     known = {**tpm.pcrs(_events(machine, files)), AGENT_PCR: agent}
     seen = _observed(machine, files, known, FIRMWARE_PCRS)
     if machine.measurement is None:
-        return _joined(machine, _launch(machine, files, None), known, AGENT_PCR, seen)
+        raise ArtifactError(f"{machine.platform}: needs the measurement of its paravisor")
     return _joined(machine, machine.measurement, known, AGENT_PCR, seen)
 
 

@@ -79,6 +79,44 @@ class HashTree:
         return cls(root=level[0], blocks=b"".join(reversed(levels)))
 
 
+class RootHash:
+    """Builds a tree over hashes that come one by one, and keeps no more than a block a level."""
+
+    def __init__(self, *, block: int, salt: bytes) -> None:
+        self._levels: list[bytearray] = []
+        self._block, self._salt = block, salt
+
+    def add(self, found: bytes) -> None:
+        """Add the hash of the next block of data."""
+        self._add(0, found)
+
+    def finish(self) -> bytes | None:
+        """Give the root hash; None: there was no data."""
+        level = 0
+        while level < len(self._levels) and self._above(level):
+            if self._levels[level]:
+                self._close(level)
+            level += 1
+        return bytes(self._levels[level]) if level < len(self._levels) else None
+
+    def _above(self, level: int) -> bool:
+        """Say whether a level needs another one above it."""
+        return len(self._levels[level]) > HASH_SIZE or level + 1 < len(self._levels)
+
+    def _add(self, level: int, found: bytes) -> None:
+        if level == len(self._levels):
+            self._levels.append(bytearray())
+        if len(self._levels[level]) == self._block // HASH_SIZE * HASH_SIZE:
+            self._close(level)
+        self._levels[level] += found
+
+    def _close(self, level: int) -> None:
+        """Hash a block of hashes into the level above."""
+        packed = bytes(self._levels[level]).ljust(self._block, b"\0")
+        self._levels[level].clear()
+        self._add(level + 1, block_hash(packed, self._salt))
+
+
 def block_hash(block: bytes, salt: bytes) -> bytes:
     """Hash a block."""
     return hashlib.sha256(salt + block).digest()

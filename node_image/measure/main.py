@@ -63,11 +63,11 @@ def toml(platforms: Mapping[str, Mapping[str, object]]) -> str:
 def _platforms(args: argparse.Namespace, engine: Sequence[str]) -> str:
     folder = files.read_image(args.folder)
     found: dict[str, Artifact] = {}
-    for said in folder.artifacts.values():
-        one = files.read_file(args.folder, said)
+    for name in folder.artifacts:
+        one = files.read_file(args.folder, folder, name)
         if one.wrong:
-            raise ArtifactError(f"{said.name}: {one.wrong}")
-        found[said.name] = one.artifact
+            raise ArtifactError(f"{name}: {one.wrong}")
+        found[name] = one.artifact
     models = [(name, _digest(Path(path))) for name, path in args.model]
     devices = {"count": args.devices, "kinds": [args.kind]} if args.devices else DEVICES
     platforms = {

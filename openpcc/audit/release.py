@@ -19,8 +19,8 @@ from attestation.measure import files
 from attestation.measure.artifact import Artifact
 from attestation.measure.files import FoundFile
 from attestation.measure.gpt import PartitionTable
-from attestation.measure.image import ImageFolder
-from attestation.measure.recompute import DISK, UKI, Values, measure
+from attestation.measure.image import DISK, UKI, ImageFolder
+from attestation.measure.recompute import Values, measure
 from attestation.measure.uki import Uki
 from attestation.reference_values import ReferenceValues
 from attestation.result import Report
@@ -78,7 +78,7 @@ def audit_release(folder: Path, report: Report, release: Release | None) -> Audi
 def _read(path: Path) -> tuple[list[Finding], ReadFolder | None]:
     try:
         image = files.read_image(path)
-        found = {said.name: files.read_file(path, said) for said in image.artifacts.values()}
+        found = {name: files.read_file(path, image, name) for name in image.artifacts}
     except ArtifactError as error:
         return [RELEASE.failed("release.described", str(error))], None
     read = ReadFolder(path=path, image=image, found=found)

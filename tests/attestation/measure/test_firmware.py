@@ -81,6 +81,8 @@ def replaced(old: bytes, new: bytes) -> Firmware:
         (sev((0x800000, 0x1000, 9)), "kind 0x9"),
         (sev(*[(0x800000, 0x1000, 1)] * 65), "65 sections"),
         (sev(), "0 sections"),
+        (sev((0x800000, 0x1800000, 1), (0x4000000, 0x1800000, 1)), "bytes of memory"),
+        (tdx(*[(0, 0, 0x1000000, 0x1000000, 3, 0)] * 3), "bytes of memory"),
         (tdx((0, 0x2000, 0x1000, 0x1000, 0, 0)), "8192 bytes in 4096"),
         (tdx((0, 0, 0x1001, 0x1000, 0, 0)), "are no pages"),
         (tdx((0, 0, 0x1000, 0x1000, 0, 4)), "attributes 0x4"),

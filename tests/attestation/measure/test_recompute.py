@@ -87,7 +87,6 @@ def test_refuses_a_log_of_a_machine_that_something_was_added_to(pcr: int) -> Non
         ("sev-snp", {"boot": "disk"}, {}, "from a disk nothing measures the image"),
         ("sev-snp", {"log": "ccel"}, {}, "has no event log"),
         ("tdx", {"log": None}, {}, "needs an event log"),
-        ("tdx", {"firmware": None, "order": None, "measurement": "00" * 48}, {}, "its firmware"),
         ("tdx", {}, {"ccel": b"no log"}, "ccel: event log"),
         ("sev-snp-vtpm", {}, {"tpm-log": image.ccel()[:40]}, "tpm-log: event log"),
         ("tdx", {}, {"uki": b"MZ"}, "uki: "),
@@ -116,12 +115,16 @@ def test_a_simulated_machine_under_a_tpm_has_the_registers_of_a_boot() -> None:
     assert values("simulated-vtpm", machine) == values("sev-snp-vtpm")
 
 
-def test_firmware_of_ours_under_a_tpm_is_computed() -> None:
-    ours = {"measurement": None, "firmware": "firmware", "cpus": 1, "cpu": "EPYC-Turin",
-            "features": 1, "monitor": "qemu"}  # fmt: skip
-    found = values("sev-snp-vtpm", ours)
-    assert not found.given
-    assert found.measurement != values("sev-snp").measurement
+def test_what_is_not_measured_is_not_held(tmp_path: Path) -> None:
+    folder = image.write(tmp_path, image.contents() | {"sbom": bytes(9000)})
+    found = files.read_file(folder, files.read_image(folder), "sbom")
+    assert (found.wrong, found.size, found.artifact.data) == ("", 9000, b"")
+
+
+def test_a_file_that_is_too_large_to_be_measured_is_refused(tmp_path: Path) -> None:
+    folder = image.write(tmp_path, image.contents() | {"ccel": bytes((1 << 20) + 1)})
+    with pytest.raises(ArtifactError, match=r"ccel: .* at most"):
+        files.read_file(folder, files.read_image(folder), "ccel")
 
 
 def test_a_run_of_open_events_is_one_rule() -> None:
@@ -182,6 +185,10 @@ def with_machine(platform: str, **changed: object) -> bytes:
         with_machine("sev-snp", features=2),
         with_machine("sev-snp", monitor="xen"),
         with_machine("sev-snp-vtpm", measurement="00"),
+        with_machine("sev-snp-vtpm", firmware="firmware"),
+        with_machine("sev-snp-vtpm", firmware="firmware", measurement=None),
+        with_machine("tdx", firmware=None, measurement="00" * 48),
+        described(machines={}, artifacts={}),
         b"[]",
         b"{}",
         b" " * (1 << 20) + b"{}",
@@ -200,29 +207,29 @@ def test_any_bytes_give_an_image_json_or_this_error(data: bytes) -> None:
 
 def test_reads_a_folder_and_says_what_is_wrong(tmp_path: Path) -> None:
     folder = image.write(tmp_path, image.contents())
-    said = files.read_image(folder).artifacts
-    found = files.read_file(folder, said["uki"])
+    described = files.read_image(folder)
+    found = files.read_file(folder, described, "uki")
     assert (found.wrong, found.artifact.data) == ("", image.contents()["uki"])
     (folder / "node.efi").write_bytes(image.contents()["uki"] + b"x")
-    assert "bytes expected" in files.read_file(folder, said["uki"]).wrong
+    assert "bytes expected" in files.read_file(folder, described, "uki").wrong
     (folder / "node.efi").write_bytes(b"X" + image.contents()["uki"][1:])
-    assert files.read_file(folder, said["uki"]).wrong.startswith("SHA-256 ")
+    assert files.read_file(folder, described, "uki").wrong.startswith("SHA-256 ")
 
 
 def test_of_a_disk_only_the_beginning_is_held(tmp_path: Path) -> None:
     folder = image.write(tmp_path, image.contents())
-    found = files.read_file(folder, files.read_image(folder).artifacts["disk"])
+    found = files.read_file(folder, files.read_image(folder), "disk")
     assert found.wrong == ""
     assert len(found.artifact.data) < len(image.contents()["disk"])
 
 
 def test_refuses_a_file_that_is_none(tmp_path: Path) -> None:
     folder = image.write(tmp_path, image.contents())
-    said = files.read_image(folder).artifacts["firmware"]
+    described = files.read_image(folder)
     (folder / "OVMF.fd").unlink()
     (folder / "OVMF.fd").mkdir()
     with pytest.raises(ArtifactError, match=r"is no file|Is a directory"):
-        files.read_file(folder, said)
+        files.read_file(folder, described, "firmware")
 
 
 @pytest.mark.parametrize("place", ["root", "tree", "superblock"])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from attestation.errors import ArtifactError
 from attestation.measure.artifact import Artifact
-from attestation.measure.verity import HashTree, Superblock, block_hashes
+from attestation.measure.verity import HashTree, RootHash, Superblock, block_hashes
 from tests.fakes import disk
 
 
@@ -58,6 +58,18 @@ def test_pieces_do_not_matter_and_the_last_block_is_filled_up(pieces: list[bytes
     filled = whole.ljust(-(-len(whole) // 512) * 512, b"\0")
     found = list(block_hashes(pieces, size=512, salt=b"s"))
     assert found == list(block_hashes([filled], size=512, salt=b"s"))
+
+
+@given(st.integers(0, 700), st.sampled_from([64, 512]), st.binary(max_size=4))
+def test_a_root_hash_that_is_built_step_by_step_is_the_same(
+    count: int, block: int, salt: bytes
+) -> None:
+    hashes = [number.to_bytes(32, "big") for number in range(count)]
+    built = RootHash(block=block, salt=salt)
+    for one in hashes:
+        built.add(one)
+    expected = HashTree.over(hashes, block=block, salt=salt).root if hashes else None
+    assert built.finish() == expected
 
 
 STORED = disk.verity(bytes(1024))[1]
