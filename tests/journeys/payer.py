@@ -17,9 +17,10 @@ from openpcc.protocol.privacypass import Token
 from openpcc.tokens import issuance, purse
 from openpcc.tokens.held import HeldToken
 from openpcc.tokens.issuer import Issuer
+from openpcc.tokens.rows import Counts
 from openpcc.tokens.store import Store
 from openpcc.tokens.terms import Terms
-from openpcc.tokens.wallet import Counts, Wallet
+from openpcc.tokens.wallet import Wallet
 from openpcc.transport import Transport
 from tests.journeys.paid_stack import PaidStack
 from tests.journeys.store_history import History
