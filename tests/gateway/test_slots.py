@@ -64,8 +64,8 @@ def test_a_node_without_a_machine_id_is_known_by_its_place_alone() -> None:
     before = (at("p1"), at("p2"))
     assert assign(before, [at("p2"), at("p3")]) == (at("p3"), at("p2"))
     assert assign((at("p1"), at("p2", "m")), [at("p2")]) == (at("p2"),)
-    before = (at("x", "m"), at("p1"), at("p2"))  # p3 is nobody's successor: the first free one
-    assert assign(before, [at("p2"), at("p3")]) == (at("p3"), None, at("p2"))
+    mixed = (at("x", "m"), at("p1"), at("p2"))  # p3 is nobody's successor: the first free one
+    assert assign(mixed, [at("p2"), at("p3")]) == (at("p3"), None, at("p2"))
 
 
 def test_a_position_follows_a_node_that_is_known_to_have_moved() -> None:
