@@ -8,8 +8,12 @@ from openpcc.errors import (
     GatewayError,
     ReceiptError,
     RefusedError,
+    TokenRefusedError,
+    TooExpensiveError,
     TransportError,
     TruncatedReplyError,
+    WalletEmptyError,
+    WalletError,
 )
 from openpcc.proxy.refusals import NO_RETRY, explain
 from tests.fakes.book_views import DEBUG_ON, report
@@ -33,6 +37,10 @@ REFUSED = report(DEBUG_ON)
         (TransportError("no answer"), 502, "transport"),
         (TruncatedReplyError("cut"), 502, "truncated"),
         (ConfigurationError("wrong"), 500, "configuration"),
+        (TokenRefusedError("token-spent", 409), 502, "token-spent"),
+        (WalletEmptyError(held=1, needed=4), 402, "wallet.empty"),
+        (WalletError("busy", "in use"), 500, "wallet.busy"),
+        (TooExpensiveError("ask for less"), 400, "output-limit"),
         (ReceiptError("not this exchange's"), 502, "unproved"),
     ],
 )
@@ -56,6 +64,8 @@ def test_a_request_that_may_have_run_is_not_repeated_by_the_client():
         TransportError("lost"),
         GatewayError("upstream", 502),
         GatewayError("replayed", 409),
+        TokenRefusedError("token-store", 503),
+        WalletEmptyError(held=0, needed=1),
     ):
         assert NO_RETRY in explain(error).fields
 
