@@ -175,6 +175,7 @@ def test_refusal(client: Client):
     assert run(client, lambda: client.service.refusing.append("token-spent")) > 20
 
 
+@pytest.mark.long
 def test_asking_back(client: Client):
     def ready() -> None:
         client.renew()
