@@ -15,9 +15,10 @@ backup) is noticed by reading the log: `check_seen`. One process at a time has t
 
 import fcntl
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 
 from gateway.config import read_bounded
@@ -28,6 +29,7 @@ from gateway.publication import MAX_NODE_KEYS
 from gateway.slots import Slots, Tenant
 from gateway.token_keys import ListedKey, ListedKeys
 from openpcc.protocol.errors import ProtocolError
+from openpcc.protocol.messages import ENTRIES_A_WINDOW
 from openpcc.protocol.privacypass import IssuerKey
 from transparency_log.entry import Service
 from transparency_log.strict_json import (
@@ -48,12 +50,19 @@ MAX_SLOTS = 1 << 20
 
 @dataclass(frozen=True, kw_only=True)
 class Head:
-    """The newest entry that is in the log."""
+    """The newest entry that is in the log.
+
+    Attributes:
+        keys: see `keys_digest`.
+        entries: how many of its window are logged, itself included.
+    """
 
     sequence: int
     leaf_hash: bytes
     index: int
     not_before: int
+    keys: bytes
+    entries: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,8 +120,21 @@ class ChainState:
             leaf_hash=entry.leaf_hash,
             index=index,
             not_before=entry.not_before,
+            keys=keys_digest(entry.ohttp_keys, entry.issuer_keys),
+            entries=1 + self._entries(entry.not_before),
         )
         return replace(self, head=head, pending=None)
+
+    def takes(self, not_before: int, keys: bytes) -> bool:
+        """Say whether clients take one more entry of a window, with these keys (decision 0022)."""
+        head = self.head
+        if head is None or head.not_before != not_before:
+            return True
+        return head.keys == keys and head.entries < ENTRIES_A_WINDOW
+
+    def _entries(self, not_before: int) -> int:
+        head = self.head
+        return head.entries if head is not None and head.not_before == not_before else 0
 
     def check_seen(self, entry: Service, pending: Service | None) -> None:
         """Check that an entry of ours, found in the log, is one this state knows.
@@ -132,6 +154,11 @@ class ChainState:
             raise ChainError(
                 f"the log has another service entry {entry.sequence}; the chain forked"
             )
+
+
+def keys_digest(ohttp_keys: bytes, issuer_keys: Sequence[bytes]) -> bytes:
+    """Name the keys of an entry: the digest of its OHTTP keys, and the ids of its issuer keys."""
+    return sha256(ohttp_keys + b"".join(issuer_keys)).digest()
 
 
 def create(path: Path, *, service: str) -> None:
@@ -221,6 +248,8 @@ def _encode(state: ChainState) -> bytes:
                 "leaf_hash": head.leaf_hash.hex(),
                 "index": head.index,
                 "not_before": head.not_before,
+                "keys": head.keys.hex(),
+                "entries": head.entries,
             },
             "pending": None if state.pending is None else b64encode(state.pending),
             "status": None
@@ -276,6 +305,8 @@ def _head(members: Members | None) -> Head | None:
         leaf_hash=members.hex("leaf_hash", size=32),
         index=members.integer("index"),
         not_before=members.integer("not_before"),
+        keys=members.hex("keys", size=32),
+        entries=members.integer("entries", low=1),
     )
     members.end()
     return head

@@ -20,7 +20,7 @@ from hashlib import sha256
 
 from gateway import chain
 from gateway.archive import Archive
-from gateway.chain import ChainState, Head
+from gateway.chain import ChainState, Head, keys_digest
 from gateway.config import PublisherConfig
 from gateway.discovery import Discovery
 from gateway.errors import ChainError, UpstreamError
@@ -206,6 +206,9 @@ class Publisher:
             return False
         if self._issuer is not None and not offered_keys(self._state.issuer_keys):
             return False  # the issuer was never read: nobody could pay
+        keys = keys_digest(sha256(self.ohttp_keys).digest(), self._issuer_keys())
+        if not self._state.takes(grid(now), keys):
+            return False  # after a restart: gateways go on with what they have until the next one
         waited = self._monotonic() - self._started >= self._config.wait
         return waited or self._discovery.complete(now)
 

@@ -5,17 +5,14 @@ operator that logged a new one every second, each with an OHTTP key of its own, 
 who looks in another second another key, and know each of their requests by it. All of it would
 stand in the log, for monitors to find later. So a client holds the entries it has read to the grid:
 they begin with a window, a window has one set of OHTTP keys and of issuer keys, and no more than
-`ENTRIES` of them. Everybody who looks within one window then shares that window's keys.
+`ENTRIES_A_WINDOW` of them. Everybody who looks within one window then shares that window's keys.
 """
 
 from collections.abc import Sequence
 
 from openpcc.errors import DirectoryError
-from openpcc.protocol.messages import WINDOW
+from openpcc.protocol.messages import ENTRIES_A_WINDOW, WINDOW
 from transparency_log.entry import Service
-
-ENTRIES = 4
-"""Entries of one window. One is enough; a publisher that is restarted logs another."""
 
 
 def require_grid(chain: Sequence[Service]) -> None:
@@ -33,5 +30,5 @@ def require_grid(chain: Sequence[Service]) -> None:
     same = [one for one in chain if one.not_before == newest.not_before]
     if len({(one.ohttp_keys, one.issuer_keys) for one in same}) > 1:
         raise DirectoryError("unavailable", "two sets of keys were published in one window")
-    if len(same) > ENTRIES:
+    if len(same) > ENTRIES_A_WINDOW:
         raise DirectoryError("unavailable", f"{len(same)} entries were published in one window")

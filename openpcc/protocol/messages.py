@@ -37,6 +37,10 @@ SHARD = 16
 WINDOW = 600
 """Seconds of the publisher's fixed grid; a service entry is valid for two windows."""
 
+ENTRIES_A_WINDOW = 4
+"""Service entries of one window at most, all with the same keys (docs/decisions/0022). One is
+enough; a publisher that is restarted logs another."""
+
 MAX_ERROR = 4096
 """Bytes of an error document; more is not read."""
 

@@ -56,14 +56,14 @@ class World:
         chain.create(self.config.state, service=SERVICE)
         self.start()
 
-    def start(self) -> None:
+    def start(self, *, ohttp_keys: bytes = KEYS) -> None:
         config, memory = self.config, self.log.memory
         self.outbound = Outbound(connect_timeout=3, reply_timeout=10, keep_alive=2, ca=config.ca)
         self.publisher = Publisher(
             config=config,
             state=chain.load(config.state, service=SERVICE),
             signer=memory.service,
-            ohttp_keys=KEYS,
+            ohttp_keys=ohttp_keys,
             endorsements=None,
             reader=LogReader(url=config.log, outbound=self.outbound),
             discovery=Discovery(places(config, self.ticks), self.outbound, self.ticks),

@@ -10,8 +10,9 @@ from gateway.archive import RETENTION
 from gateway.errors import ChainError, ConfigurationError, UpstreamError
 from gateway.evidence import MAX_MODELS as OF_A_NODE
 from openpcc.protocol.hpke import KEM_X25519
-from openpcc.protocol.messages import machine_digest
+from openpcc.protocol.messages import ENTRIES_A_WINDOW, machine_digest
 from openpcc.protocol.sealing import NodePrivateKey
+from openpcc.service_windows import require_grid
 from tests.gateway.publishing import SERVICE, machines, world
 from tests.gateway.surroundings import NodeScript
 from transparency_log.release import MAX_MODELS
@@ -79,6 +80,35 @@ def test_a_restart_in_a_window_continues_it(tmp_path: Path) -> None:
         assert machines(found.leaves()) == before
         now = {key for node in found.window.publication.nodes for key in node.keys}
         assert now == old | {found.nodes[0].key.id}
+
+
+def test_new_keys_wait_for_the_next_window(tmp_path: Path) -> None:
+    with world(tmp_path) as found:
+        found.rounds()
+        found.start(ohttp_keys=b"other keys")
+        found.rounds(2)
+        assert len(found.chain()) == 1
+        found.start()
+        found.rounds()
+        assert len(found.chain()) == 2
+        found.start(ohttp_keys=b"other keys")
+        found.pass_time(600)
+        found.rounds()
+        assert [one.ohttp_keys == found.chain()[0].ohttp_keys for one in found.chain()] == [
+            True, True, False
+        ]  # fmt: skip
+
+
+def test_a_window_has_as_many_entries_as_clients_take(tmp_path: Path) -> None:
+    with world(tmp_path) as found:
+        for _ in range(ENTRIES_A_WINDOW + 2):
+            found.start()
+            found.rounds()
+        require_grid(found.chain())
+        assert len(found.chain()) == ENTRIES_A_WINDOW
+        found.pass_time(600)
+        found.rounds()
+        assert len(found.chain()) == ENTRIES_A_WINDOW + 1
 
 
 def test_a_service_without_nodes_publishes_nothing_and_runs_out(tmp_path: Path) -> None:

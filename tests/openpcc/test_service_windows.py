@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from openpcc.errors import DirectoryError
-from openpcc.service_windows import ENTRIES, require_grid
+from openpcc.protocol.messages import ENTRIES_A_WINDOW
+from openpcc.service_windows import require_grid
 from tests.transparency_log.memory_log import MemoryLog, service_entry
 from transparency_log.entry import Service, verify_service
 
@@ -47,7 +48,7 @@ def test_other_keys_in_one_window_are_refused(changed: dict[str, Any]):
 
 
 def test_few_entries_of_one_window_are_suffered():
-    chain = [entry(number) for number in range(ENTRIES + 1)]
-    require_grid(chain[:ENTRIES])
-    with pytest.raises(DirectoryError, match=f"{ENTRIES + 1} entries"):
+    chain = [entry(number) for number in range(ENTRIES_A_WINDOW + 1)]
+    require_grid(chain[:ENTRIES_A_WINDOW])
+    with pytest.raises(DirectoryError, match=f"{ENTRIES_A_WINDOW + 1} entries"):
         require_grid(chain)
