@@ -8,6 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 NANO = 1e9
+PACED_SECOND = 42_100
+"""Bytes on the wire of twenty paced records, with what sealing and the hops add."""
+
 NOTHING = -1.0
 """Stands where an answer had no further arrival."""
 
@@ -131,6 +134,11 @@ def first_arrival(exchange: Exchange) -> list[float]:
 def total_bytes(exchange: Exchange) -> list[float]:
     """How many bytes came, in how many arrivals."""
     return [float(sum(exchange.sizes)), float(len(exchange.sizes))]
+
+
+def seconds(exchange: Exchange) -> int:
+    """How many times twenty records came, which is how many seconds a paced answer took."""
+    return round(sum(exchange.sizes) / PACED_SECOND)
 
 
 def request_size(exchange: Exchange) -> list[float]:

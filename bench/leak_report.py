@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import statistics
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from scipy.stats import kruskal  # type: ignore[import-untyped]
@@ -65,6 +66,7 @@ def report(found: Sequence[Exchange], options: Mapping[str, object]) -> str:
         "topics without protection": differences(ways["unpadded"]),
         "accuracy": {way: {n: _row(s) for n, s in row.items()} for way, row in scores.items()},
         "bars": bars(scores),
+        "paced, by whole seconds": by_seconds(ways["paced"], shortest),
         "cost": {way: cost(some) for way, some in ways.items()},
         "machine": {
             "python": platform.python_version(),
@@ -74,6 +76,23 @@ def report(found: Sequence[Exchange], options: Mapping[str, object]) -> str:
         },
     }
     return json.dumps(document, indent=1)
+
+
+def by_seconds(found: Sequence[Exchange], shortest: int) -> dict[str, object]:
+    """Tell what the number of seconds tells, and what is left beside it.
+
+    The latter among answers of the commonest number: there the whole sequence may be looked at.
+    """
+    counts = Counter(wire.seconds(one) for one in found)
+    commonest, _ = counts.most_common(1)[0]
+    alike = [one for one in found if wire.seconds(one) == commonest]
+    alone = {"number of seconds alone": lambda one: [float(wire.seconds(one))]}
+    left = judge(alike, rows(shortest))
+    return {
+        "answers of each number": dict(sorted(counts.items())),
+        **{name: _row(one) for name, one in judge(found, alone).items()},
+        f"answers of {commonest} s": {name: _row(one) for name, one in left.items()},
+    }
 
 
 def differences(found: Sequence[Exchange]) -> dict[str, object]:

@@ -8,9 +8,11 @@ from bench import leak_judge
 from bench.leak_exchanges import (
     NOTHING,
     Asked,
+    Exchange,
     exchanges,
     gaps,
     read_notes,
+    seconds,
     sequence,
     total_bytes,
     total_time,
@@ -66,6 +68,13 @@ def test_features_say_where_a_sequence_ended_only_as_far_as_they_look():
     assert len(sequence(found, 3)) == 6
     assert total_time(found) == [0.1]
     assert total_bytes(found) == [4219.0, 2.0]
+
+
+def test_a_paced_answer_is_counted_in_whole_seconds():
+    for count in (1, 2, 22):
+        sizes = (105, 2126, *[2093] * (20 * count - 2), 2122)
+        one = Exchange(asked=asked(), request=1, sizes=sizes, times=(0.0,) * len(sizes))
+        assert seconds(one) == count
 
 
 def test_no_subject_is_on_both_sides_of_a_fold_and_every_answer_is_tested_once():
