@@ -191,7 +191,7 @@ class IssuerError(TokenError):
 
 
 class IssuerKeyError(TokenError):
-    """The issuer does not offer the key that the service's newest log entry names.
+    """The issuer key of the newest log entry is not offered, is none, or changes too often.
 
     Tokens of a key that is not everyone's would tell who spends them. Nothing was blinded.
     """

@@ -37,7 +37,8 @@ def fill(wallet: Wallet, issuer: Issues, terms: Terms, *, target: int, now: int)
     """Buy until the wallet has as many as it should; give how many tokens came.
 
     Raises:
-        IssuerKeyError: the issuer does not offer the key of the entry.
+        IssuerKeyError: the issuer does not offer the key of the entry, it is no RSA key, or keys
+            change too often.
         IssuerError: it refused, or its answer is none; what was begun stays begun.
         WalletError: the wallet cannot be used.
     """
@@ -46,7 +47,7 @@ def fill(wallet: Wallet, issuer: Issues, terms: Terms, *, target: int, now: int)
     key: IssuerKey | None = None
     while wallet.missing(terms, target=target, now=now) > 0:
         key = key or choose_key(issuer.directory(), terms)
-        batch = wallet.begin_issue(key, terms, target=target, now=now)
+        batch = _begin(wallet, key, terms, target=target, now=now)
         came += 0 if batch is None else _finish(wallet, issuer, batch)
     return came
 
@@ -82,6 +83,16 @@ def choose_key(directory: IssuerDirectory, terms: Terms) -> IssuerKey:
         "the issuer does not offer the key that the service's log entry names; nothing was asked "
         "of it. A key of its own would tell who spends the tokens: report it if it lasts"
     )
+
+
+def _begin(wallet: Wallet, key: IssuerKey, terms: Terms, *, target: int, now: int) -> Batch | None:
+    try:
+        return wallet.begin_issue(key, terms, target=target, now=now)
+    except ProtocolError as error:
+        raise IssuerKeyError(
+            f"the key that the service's log entry names is no RSA key ({error}); nothing was "
+            "asked of the issuer; report it"
+        ) from error
 
 
 def _finish(wallet: Wallet, issuer: Issues, batch: Batch) -> int:

@@ -30,20 +30,21 @@ class Keeper:
         self._acts = (("fill", fill, fill_every), ("reclaim", reclaim, reclaim_every))
         self._closed = threading.Event()
         self._starting = threading.Lock()
-        self._threads: list[threading.Thread] = []
+        self._threads: dict[str, threading.Thread] = {}
         self.problems: dict[str, OpenPCCError] = {}
         """Why the last `fill` or `reclaim` came to nothing; absent: it did not."""
 
     def start(self) -> None:
-        """Begin, unless it has begun; after a fork, which leaves threads behind, once more."""
-        if any(thread.is_alive() for thread in self._threads):
-            return
-        with self._starting:
-            if self._closed.is_set() or any(thread.is_alive() for thread in self._threads):
-                return
-            self._threads = [self._thread(*one) for one in self._acts]
-            for thread in self._threads:
-                thread.start()
+        """Begin what does not run: at first, after a fork, after an end that nobody foresaw."""
+        if self._idle():
+            with self._starting:
+                for name, act, every in self._idle():
+                    self._threads[name] = self._thread(name, act, every)
+                    self._threads[name].start()
+
+    def _idle(self) -> list[tuple[str, Act, float]]:
+        running = {name for name, thread in self._threads.items() if thread.is_alive()}
+        return [] if self._closed.is_set() else [one for one in self._acts if one[0] not in running]
 
     def _thread(self, name: str, act: Act, every: float) -> threading.Thread:
         named = f"openpcc-tokens-{name}"
@@ -52,7 +53,7 @@ class Keeper:
     def close(self) -> None:
         """End; what is under way is waited for, a little."""
         self._closed.set()
-        for thread in self._threads:
+        for thread in self._threads.values():
             if thread is not threading.current_thread():
                 thread.join(timeout=5)
 

@@ -18,7 +18,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
-from openpcc.errors import WalletEmptyError
+from openpcc.errors import IssuerKeyError, WalletEmptyError
 from openpcc.protocol.payment import Reclaimed
 from openpcc.protocol.privacypass import MAX_BATCH, IssuerKey
 from openpcc.tokens.held import AskedToken
@@ -34,6 +34,11 @@ STEP = 16
 
 KEPT = 7 * 86400
 """Seconds that tokens are kept after their issuer key was last seen in a service entry."""
+
+MAX_KEYS = 4
+"""Issuer keys that a wallet buys tokens of within `KEPT`: two that are listed, and two that were.
+Tokens of a key are of those who bought between two changes: with a change every ten minutes these
+would be few, and issuer and gateway together would know whose a request is."""
 
 GRACE = 120
 """Seconds after a request's expiry at which its tokens may be asked back (docs/formats.md, 11)."""
@@ -82,6 +87,10 @@ class Wallet:
             terms: of that entry; tokens of other keys do not count.
             target: how many tokens there should be.
             now: for the record.
+
+        Raises:
+            IssuerKeyError: keys change so often that its tokens would be of a small crowd.
+            ProtocolError: it is no RSA key.
         """
         with self._store.step() as (db, vault):
             missing = target - _there(db, terms.keys, now)
@@ -91,6 +100,8 @@ class Wallet:
             asked = tuple(AskedToken.begin(key, terms.challenge_digest) for _ in range(count))
             row = vault.close(b"batch", b"".join(one.encode() for one in asked))
             db.execute("INSERT OR IGNORE INTO keys VALUES (?, ?, NULL)", (key.id, key.spki))
+            if _one(db, "SELECT count(*) FROM keys") > MAX_KEYS:
+                raise IssuerKeyError(_TOO_MANY_KEYS)
             made = db.execute(
                 "INSERT INTO batches (key, count, created, row) VALUES (?, ?, ?, ?)",
                 (key.id, count, now, row),
@@ -249,6 +260,12 @@ class Wallet:
                 "WHERE gone IS NULL",
             )
             return Counts(stock=stock, sent=sent, pending=pending, expired=expired)
+
+
+_TOO_MANY_KEYS = (
+    "the service changes the issuer's key too often; nothing was asked of the issuer. Tokens of a "
+    "key tell when they were bought: report it, and try again in some days"
+)
 
 
 def _one(db: sqlite3.Connection, query: str, values: Sequence[object] = ()) -> int:

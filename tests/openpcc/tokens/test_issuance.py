@@ -1,9 +1,11 @@
 """Filling the wallet against issuers that are down, wrong, or offer a key of one's own."""
 
+from dataclasses import replace
+
 import pytest
 
 from openpcc.errors import IssuerError, IssuerKeyError, WalletError
-from openpcc.protocol.privacypass import IssuerDirectory
+from openpcc.protocol.privacypass import DirectoryKey, IssuerDirectory, IssuerKey
 from openpcc.tokens import issuance
 from openpcc.tokens.rows import Counts
 from openpcc.tokens.terms import Terms
@@ -15,6 +17,9 @@ from tests.fakes.world import NOW
 EMPTY = Counts(stock=0, sent=0, pending=0, expired=0)
 BEGUN = Counts(stock=0, sent=0, pending=16, expired=0)
 FULL = Counts(stock=16, sent=0, pending=0, expired=0)
+
+THREES = IssuerKey(n=3**1292, e=65537)
+"""2048 bits, odd, and nothing that hides anything."""
 
 
 def fill(wallet: Wallet, issuer: MemoryIssuer, terms: Terms, *, now: int = NOW) -> int:
@@ -38,6 +43,31 @@ def test_of_two_keys_the_entry_chooses_and_not_the_issuer(wallet: Wallet, offere
     issuer = MemoryIssuer(*offered)
     fill(wallet, issuer, terms_of(0, 1))
     assert {body[2] for body in issuer.asked} == {public_key(0).truncated_id}
+
+
+def test_a_service_that_changes_keys_again_and_again_is_bought_from_no_more(wallet: Wallet):
+    """Whoever buys between two changes is in one crowd, which may be small: so not too many."""
+    for number in range(4):
+        listed = terms_of(number, max(number - 1, 0))
+        issuance.fill(wallet, MemoryIssuer(number), listed, target=16, now=NOW)
+        issuance.fill(wallet, MemoryIssuer(number), terms_of(number), target=16, now=NOW)
+    held, issuer = wallet.counts(), MemoryIssuer(4)
+    with pytest.raises(IssuerKeyError, match="too often"):
+        fill(wallet, issuer, terms_of(4))
+    assert (issuer.asked, wallet.counts().pending, held.stock) == ([], 0, 16)
+    assert fill(wallet, issuer, terms_of(4), now=NOW + KEPT) == 16
+
+
+def test_a_key_that_is_no_product_of_large_primes_is_not_blinded_to(wallet: Wallet):
+    class Powers(MemoryIssuer):
+        def directory(self) -> IssuerDirectory:
+            key = DirectoryKey(token_type=2, token_key=THREES.spki)
+            return IssuerDirectory(request_uri="/token-request", keys=(key,))
+
+    issuer = Powers()
+    with pytest.raises(IssuerKeyError, match="no RSA key"):
+        fill(wallet, issuer, replace(terms_of(0), keys=(THREES.id,)))
+    assert (issuer.asked, wallet.counts()) == ([], EMPTY)
 
 
 def test_another_key_leaves_the_wallet_as_it_was(filled: Wallet, terms: Terms):

@@ -51,6 +51,27 @@ def test_it_acts_again_and_again_and_survives_errors():
     assert set(acted) == {"fill", "reclaim"}
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_what_ended_unforeseen_begins_again_with_the_next_payment():
+    """A thread that died stayed dead for as long as the other one lived."""
+    acted = threading.Semaphore(0)
+
+    def fill() -> None:
+        acted.release()
+        raise RuntimeError("nobody foresaw it")
+
+    made = Keeper(fill=fill, fill_every=0.001, reclaim=lambda: None, reclaim_every=1e6)
+    for _ in range(3):
+        made.start()
+        assert acted.acquire(timeout=10)
+        for thread in threading.enumerate():
+            if thread.name == "openpcc-tokens-fill":
+                thread.join(timeout=10)
+    threads = [one for one in threading.enumerate() if one.name == "openpcc-tokens-reclaim"]
+    made.close()
+    assert len(threads) == 1
+
+
 def test_it_remembers_the_last_problem_until_it_is_over():
     turns: queue.Queue[bool] = queue.Queue()
     begun = threading.Semaphore(0)
@@ -77,4 +98,4 @@ def test_a_closed_one_does_not_begin():
     made = Keeper(fill=pytest.fail, fill_every=0.001, reclaim=pytest.fail, reclaim_every=0.001)
     made.close()
     made.start()
-    assert made._threads == []
+    assert made._threads == {}
