@@ -6,10 +6,10 @@ A step is whatever leaves the process while it answers one POST: bytes into a so
 the database, work for its threads. Each counts twice, before and after. So a call that somebody
 adds is a step here by itself. Between two steps the world outside does not change.
 
-FOLDER/armed has lines `STEP ACTION [PROCESS]`. Whoever takes the step of the first line first, of
-all servers with this folder, takes the line away and acts: `kill` ends itself, `cut` its database
-connection; SIGKILL, SIGQUIT or SIGSTOP go to another process. What was killed is started again at
-once, by the parent that it was forked from.
+FOLDER/armed has lines `PROGRAM STEP ACTION [PROCESS]`. Whoever takes the step of the first line
+first, of all such servers with this folder, takes the line away and acts: `kill` ends itself, `cut`
+its database connection; SIGKILL, SIGQUIT or SIGSTOP go to another process. What was killed is
+started again at once, by the parent that it was forked from.
 """
 
 import asyncio
@@ -43,8 +43,9 @@ STATES = {"SIGKILL": "ZX", "SIGQUIT": "ZX", "SIGSTOP": "T"}
 class Steps:
     """Counts the steps of each exchange, and acts at the one that is armed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, script: str) -> None:
         self._folder = folder
+        self._script = script
         self._taken = contextvars.ContextVar[list[int] | None]("taken", default=None)
         self._database: psycopg.Connection[Any] | None = None
 
@@ -101,16 +102,19 @@ class Steps:
         armed, next_ = self._folder / "armed", self._folder / "next"
         try:
             first, _, rest = armed.read_text().partition("\n")
-            number, action, *process = first.split()
-            if int(number) != taken[0]:
+            script, number, action, *process = first.split()
+            if (script, int(number)) != (self._script, taken[0]):
                 return
-            armed.rename(self._folder / "sprung")
+            armed.rename(self._folder / "taken")
         except FileNotFoundError:
             return  # nothing is armed, or another one was faster
         if rest:
             next_.write_text(rest)
             next_.rename(armed)
+        if action == "kill":
+            (self._folder / "taken").rename(self._folder / "sprung")
         self._act(action, *process)
+        (self._folder / "taken").rename(self._folder / "sprung")
 
     def _act(self, action: str, process: str = "0") -> None:
         match action:
@@ -136,7 +140,7 @@ def _state(process: str) -> str:
 def main() -> None:
     folder, script, *arguments = sys.argv[1:]
     program, run = PROGRAMS[script]
-    Steps(Path(folder)).count(program)
+    Steps(Path(folder), script).count(program)
     while True:
         child = os.fork()
         if child == 0:

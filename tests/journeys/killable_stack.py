@@ -21,6 +21,7 @@ from tests.journeys.paid_stack import PaidStack
 from tests.transparency_log.server.postgres_server import PostgresServer, running_postgres
 
 ENDLESS = 400
+GATEWAY, ISSUER = "openpcc-gateway", "openpcc-issuer"
 FREE = '"127.0.0.1:0"'
 
 
@@ -40,16 +41,20 @@ class Trap:
 
     @property
     def sprung(self) -> bool:
+        while (self.folder / "taken").exists():
+            time.sleep(0.001)  # whoever took the step is about to act
         return (self.folder / "sprung").exists()
 
-    def every_step(self, action: Callable[[], str], *, times: int = 1) -> Iterator[int]:
+    def every_step(
+        self, script: str, action: Callable[[], str], *, times: int = 1
+    ) -> Iterator[int]:
         """Arm step 1, then 2, …; the caller lets something happen for each, until one is not taken.
 
         `action` is asked for each: it may name another process by then.
         """
         for step in count(1):
             assert step < ENDLESS, "it never ends"
-            self.arm(*[f"{step} {action()}"] * times)
+            self.arm(*[f"{script} {step} {action()}"] * times)
             yield step
             self.disarm()
             if not self.sprung:
@@ -64,7 +69,7 @@ class KillablePrograms(Programs):
         self._trap = trap
 
     def start(self, name: str, script: str, argv: Sequence[str]) -> Program:
-        if script != "openpcc-issuer" and not name.startswith("gateway-"):
+        if script != ISSUER and not name.startswith("gateway-"):
             return super().start(name, script, argv)
         config = Path(argv[-1])
         control = f'"127.0.0.1:{free_port()}"'
@@ -117,9 +122,10 @@ class KillableStack(PaidStack):
         over = threading.Event()
 
         def watch() -> None:
-            while not over.wait(0.01):
-                if self.trap.sprung:
-                    return start()
+            while not self.trap.sprung and not over.wait(0.01):
+                pass
+            if self.trap.sprung:
+                start()
 
         with ThreadPoolExecutor(1) as pool:
             watching = pool.submit(watch)
