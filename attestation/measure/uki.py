@@ -43,8 +43,9 @@ REFUSED = frozenset(
 STUB = re.compile(rb"#### LoaderInfo: systemd-stub ([0-9]{1,4})[0-9A-Za-z.~+-]{0,64} ####\0?")
 """What the stub says of itself."""
 
-TEXT = re.compile(rb"[!-~](?:[ -~]*[!-~])?")
-"""A command line of ours: printable ASCII, no white space around, which stubs remove."""
+TEXT = re.compile(rb"([!-~](?:[ -~]*[!-~])?)(?:\0| ?\n)?")
+"""A command line of ours: printable ASCII, and what tools put behind it. That is measured with the
+section, and both known stubs leave it out of what they hand on (compared with boots)."""
 
 ROOT_HASH = re.compile(r"(?:^| )roothash=([0-9a-f]{64})(?= |$)")
 """The word of the command line that names the root file system."""
@@ -107,13 +108,13 @@ class Uki:
             stub=_stub(file, by_name),
             sections={name: _content(file, by_name[name]) for name in MEASURED if name in by_name},
         )
-        _check_text(uki)
+        _command_line(file, uki.sections[".cmdline"])
         return uki
 
     @property
     def command_line(self) -> str:
         """Give the kernel's command line."""
-        return self.sections[".cmdline"].decode("ascii")
+        return _command_line(self.image.file, self.sections[".cmdline"])
 
     @property
     def root_hash(self) -> bytes | None:
@@ -175,7 +176,8 @@ def _content(file: Artifact, section: PeSection) -> bytes:
     return file.cut(section.offset, section.memory_size, f"section {section.name}")
 
 
-def _check_text(uki: Uki) -> None:
-    """Judge that the command line is one that all who read it read alike."""
-    if not TEXT.fullmatch(uki.sections[".cmdline"]):
-        uki.image.file.refuse("its command line is no single line of printable ASCII")
+def _command_line(file: Artifact, data: bytes) -> str:
+    found = TEXT.fullmatch(data)
+    if found is None:
+        file.refuse("its command line is no single line of printable ASCII")
+    return found[1].decode("ascii")

@@ -83,7 +83,9 @@ def test_the_added_archive_is_one_that_the_kernel_reads() -> None:
         (uki.uki({".cmdline": b"a\nb"}), "single line"),
         (uki.uki({".cmdline": b" a"}), "single line"),
         (uki.uki({".cmdline": b"a "}), "single line"),
-        (uki.uki({".cmdline": b"a\0"}), "single line"),
+        (uki.uki({".cmdline": b"a\0\0"}), "single line"),
+        (uki.uki({".cmdline": b"a\n\n"}), "single line"),
+        (uki.uki({".cmdline": b"a\0b"}), "single line"),
         (uki.uki({".cmdline": b""}), "single line"),
         (uki.uki({".cmdline": "ä".encode()}), "single line"),
         (b"", "DOS header"),
@@ -94,6 +96,13 @@ def test_the_added_archive_is_one_that_the_kernel_reads() -> None:
 def test_refuses_what_would_be_measured_otherwise(data: bytes, said: str) -> None:
     with pytest.raises(ArtifactError, match=said):
         parse(data)
+
+
+@pytest.mark.parametrize("behind", [b"", b"\0", b"\n", b" \n"])
+def test_what_tools_put_behind_a_command_line_is_measured_and_not_handed_on(behind: bytes) -> None:
+    found = parse(uki.uki({".cmdline": b"a b" + behind}))
+    assert found.command_line == "a b"
+    assert dict(found.measured)[".cmdline"] == b"a b" + behind
 
 
 def test_refuses_two_root_hashes() -> None:
