@@ -18,6 +18,7 @@ from openpcc.audit.attack.attempt import attempt
 from openpcc.audit.attack.run import PLACES
 from openpcc.audit.attack.stack_keys import StackKeys
 from openpcc.audit.attack.target import Target
+from openpcc.audit.attack.tokens import ATTACKS as OF_TOKENS
 from openpcc.audit.report import Outcome
 from openpcc.cli import demo
 from openpcc.cli.demo.stack import DemoStack
@@ -27,7 +28,8 @@ from tests.journeys import weakened_client as weak
 COMMAND = str(Path(sys.executable).with_name("openpcc"))
 WEAKENED = Path(__file__).with_name("weakened")
 
-FAMILIES = [attacks for _, _, attacks in PLACES]
+FAMILIES = [attacks for name, _, attacks in PLACES if name != "tokens"]
+"""Those of a service with open admission; of one that is paid: `test_attack_tokens`."""
 OF_TARGET = {one.name: one for attacks in FAMILIES for one in attacks}
 OF_PROXY = {one.name: one for one in proxy.ATTACKS}
 
@@ -148,8 +150,12 @@ def test_every_attack_is_refused(own_stack: DemoStack):
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     rows = [one for section in json.loads(done.stdout)["sections"] for one in section["findings"]]
-    assert {one["id"].removeprefix("attack.") for one in rows} == {*OF_TARGET, *OF_PROXY}
-    assert {one["outcome"] for one in rows} == {"PASS"}
+    asked = [one for one in rows if one["required"]]
+    assert {one["id"].removeprefix("attack.") for one in asked} == {*OF_TARGET, *OF_PROXY}
+    assert {one["outcome"] for one in asked} == {"PASS"}
+    rest = [one for one in rows if not one["required"]]
+    assert {one["id"].removeprefix("attack.") for one in rest} == {one.name for one in OF_TOKENS}
+    assert {one["actual"] for one in rest} == {"the admission is open: nothing is paid"}
 
 
 @pytest.mark.parametrize("check", CLIENT)
@@ -203,7 +209,8 @@ def test_without_the_stack_s_keys_what_needs_them_is_not_tried_and_so_no_pass(ow
     document = json.loads(done.stdout)
     assert document["verdict"] == "INCOMPLETE"
     rows = [one for section in document["sections"] for one in section["findings"]]
-    skipped = {one["id"]: one["actual"] for one in rows if one["outcome"] != "PASS"}
+    asked = [one for one in rows if one["required"]]
+    skipped = {one["id"]: one["actual"] for one in asked if one["outcome"] != "PASS"}
     assert {one.removeprefix("attack.") for one in skipped} == {
         "other-software", "debug", "log-rollback", "split-view", "forked-log", "two-entries",
     }  # fmt: skip

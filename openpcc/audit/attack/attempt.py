@@ -31,6 +31,10 @@ class NotTriedError(OpenPCCError):
     """An attack could not be tried, or not be judged; the text says why."""
 
 
+class NotAskedError(NotTriedError):
+    """An attack is about something that this service does not have; nobody asked for it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Refused:
     """What refused an attack.
@@ -103,6 +107,8 @@ def attempt(attack: Attack[Target], target: Target) -> Finding:
         refused = attack.run(target)
     except SucceededError as error:
         return _row(attack, Outcome.FAIL, f"it succeeded: {error}", REMEDY)
+    except NotAskedError as error:
+        return _row(attack, Outcome.SKIP, str(error), required=False)
     except NotTriedError as error:
         return _row(attack, Outcome.SKIP, str(error))
     except (OpenPCCError, LogError, AttestationError, ProtocolError) as error:
@@ -113,11 +119,19 @@ def attempt(attack: Attack[Target], target: Target) -> Finding:
     return _row(attack, Outcome.PASS, f"{attack.by}: {said}")
 
 
-def _row(attack: Attack[Target], outcome: Outcome, actual: str, remedy: str = "") -> Finding:
+def _row(
+    attack: Attack[Target],
+    outcome: Outcome,
+    actual: str,
+    remedy: str = "",
+    *,
+    required: bool = True,
+) -> Finding:
     return Finding(
         id=f"attack.{attack.name}",
         outcome=outcome,
         text=attack.tried,
+        required=required,
         expected=f"refused by the {attack.by}: {' or '.join(attack.checks)}",
         actual=actual,
         remedy=remedy,

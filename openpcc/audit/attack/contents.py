@@ -7,7 +7,7 @@ import json
 from dataclasses import replace
 
 from openpcc.audit.attack.attempt import Attack, NotTriedError, Refused, SucceededError
-from openpcc.audit.attack.sending import send_body, served
+from openpcc.audit.attack.sending import post, served
 from openpcc.audit.attack.target import Target
 from openpcc.protocol import bhttp, messages
 
@@ -51,10 +51,10 @@ def _inside(target: Target, request: bhttp.Request) -> Refused:
 
 
 def _open(target: Target, request: bhttp.Request) -> tuple[int, str]:
-    sealed = target.seal(request=request)
-    answer = send_body(target, sealed.body)
+    letter = target.seal(request=request)
+    answer = post(target, letter)
     served(answer)
-    opener = sealed.open_reply()
+    opener = letter.sealed.open_reply()
     message = b"".join((*opener.feed(answer.content), *opener.finish()))
     decoder = bhttp.ResponseDecoder()
     status, content = 0, b""

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 
-from openpcc import answers
+from openpcc import answers, paying
 from openpcc.audit.attack.attempt import Attack, NotTriedError, Refused, SucceededError
 from openpcc.audit.attack.hostile import Answer, Impostor
 from openpcc.audit.attack.target import QUESTION, Target
@@ -18,6 +18,7 @@ from openpcc.client import OpenPCC
 from openpcc.errors import GatewayError, OpenPCCError, TruncatedReplyError
 from openpcc.protocol import bhttp, messages, varint
 from openpcc.reply import Reply
+from openpcc.tokens.payment import Payment
 
 CUT_AFTER = 24576
 """Bytes: more than one OHTTP chunk, so that something authentic has arrived before the cut."""
@@ -123,8 +124,9 @@ def _first_tag(reply: bytes) -> int:
 
 def _fed(target: Target, answer: Answer, gained: str, *, checked: bool = False) -> Refused:
     """Let a client take what the hostile gateway answers; it must refuse."""
-    if not checked:
+    if not checked and not target.was_served:
         _honest(target, lambda _, honest: honest())
+        target.note_served()
     try:
         _exchange(target, answer)
     except NotTriedError:
@@ -148,13 +150,18 @@ def _exchange(target: Target, answer: Answer) -> Reply:
     impostor = Impostor(target.carrier, target.snapshot.keys, answer)
     question = json.dumps({"model": target.model, **QUESTION, "stream": True})
     call = answers.Call(model=target.model, request=target.question(content=question))
-    reply = Reply(impostor.config, target.nodes[:1], call, now=target.now())
+
+    def make(payment: Payment | None) -> Reply:
+        return Reply(impostor.config, target.nodes[:1], call, now=target.now(), payment=payment)
+
+    reply = target.pay(make)
     try:
         with impostor.exchange(reply.body) as chunks:
             for chunk in chunks:
                 reply.feed(chunk)
         reply.finish()
     finally:
+        paying.settle(reply, target.purse)
         reply.close()
     return reply
 
@@ -163,6 +170,7 @@ def _on_the_wire(target: Target, ask: Callable[[OpenPCC, Wire], None]) -> None:
     """Let a whole client look, honestly, and then ask."""
     if target.relay.startswith("https:"):
         raise NotTriedError("the way to this relay is TLS, and nobody on it can do more than cut")
+    purse = target.require_purse()
     wire = Wire(target.relay)
     try:
         with OpenPCC(target.new_config(relay=wire.url)) as client:
@@ -170,7 +178,11 @@ def _on_the_wire(target: Target, ask: Callable[[OpenPCC, Wire], None]) -> None:
                 client.transport.book.refresh(target.now())
             except OpenPCCError as error:
                 raise NotTriedError(f"an honest look failed: {error}") from error
-            ask(client, wire)
+            client.transport.purse = purse
+            try:
+                ask(client, wire)
+            finally:
+                client.transport.purse = None  # it is the target's to close
     finally:
         wire.close()
 

@@ -9,13 +9,21 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from openpcc import clock
-from openpcc.audit.attack.attempt import Attack, NotTriedError, Refused, SucceededError
+from openpcc.audit.attack.attempt import (
+    Attack,
+    NotAskedError,
+    NotTriedError,
+    Refused,
+    SucceededError,
+)
 from openpcc.audit.attack.hostile import CutExchange
-from openpcc.audit.attack.sending import baseline, code, exchange, refused, send, send_body, served
+from openpcc.audit.attack.letters import Alter
+from openpcc.audit.attack.sending import baseline, code, honest, post, refused, send
 from openpcc.audit.attack.target import Target
 from openpcc.exchange import GatewayExchange, carriage
 from openpcc.protocol import bhttp, hpke
-from openpcc.protocol.sealing import Header
+from openpcc.protocol.sealing import MIN_OUTPUT, Header, SealedRequest
+from openpcc.tokens.payment import Payment, tokens_for
 
 WRAP_TAG = 48
 """Bytes of a wrap behind its encapsulation."""
@@ -43,14 +51,20 @@ def _replay_at_gateway(target: Target) -> Refused:
 
 
 def _replay_at_node(target: Target) -> Refused:
-    body = target.seal(target.nodes[:1]).body
-    served(send(target, exchange(target, body)))
-    return refused(send(target, exchange(target, body)))
+    if target.terms is not None:
+        raise NotAskedError(
+            "where requests are paid the gateway refuses it before a node sees it: "
+            "attack.token-second-reply"
+        )
+    return refused(post(target, honest(target, target.seal(target.nodes[:1]))))
 
 
 def _moved_wraps(target: Target) -> Refused:
     baseline(target)
-    sealed = target.seal()
+    return refused(post(target, target.seal(alter=_moved)))
+
+
+def _moved(sealed: SealedRequest, _: Payment | None) -> bytes:
     header = sealed.header
     if header.k < 2:
         raise NotTriedError("it needs two nodes of one suite")
@@ -58,7 +72,7 @@ def _moved_wraps(target: Target) -> Refused:
     start, end = header.size, header.prefix_size
     wraps = [sealed.body[at : at + step] for at in range(start, end, step)]
     moved = b"".join(wraps[1:] + wraps[:1])
-    return refused(send_body(target, sealed.body[:start] + moved + sealed.body[end:]))
+    return sealed.body[:start] + moved + sealed.body[end:]
 
 
 def _header_edit(target: Target) -> Refused:
@@ -66,11 +80,13 @@ def _header_edit(target: Target) -> Refused:
     baseline(target)
     codes = {}
     for name, edit in EDITS.items():
-        sealed = target.seal()
-        edited = edit(sealed.header)
-        if edited == sealed.header:
-            continue  # one candidate has no order
-        answer = send_body(target, edited.encode() + sealed.body[sealed.header.size :])
+        count = _price(target) if name == BUDGET else 1
+        named = OTHERS if name == TOKENS and target.terms is not None else None
+        try:
+            letter = target.seal(alter=_edited(edit), count=count, named=named)
+        except _SameError:
+            continue
+        answer = post(target, letter)
         if answer.status == 200:
             raise SucceededError(f"a request with another {name} was served")
         codes[name] = code(answer)
@@ -80,51 +96,86 @@ def _header_edit(target: Target) -> Refused:
     return Refused(checks=("unsealable",), words=f"each of {', '.join(codes)}")
 
 
+class _SameError(NotTriedError):
+    """There is nothing to edit: one candidate has no order, and an unpaid request no tokens."""
+
+
+def _edited(edit: Callable[[Header, Payment | None], Header]) -> Alter:
+    def alter(sealed: SealedRequest, payment: Payment | None) -> bytes:
+        edited = edit(sealed.header, payment)
+        if edited == sealed.header:
+            raise _SameError("nothing is altered")
+        return edited.encode() + sealed.body[sealed.header.size :]
+
+    return alter
+
+
+def _price(target: Target) -> int:
+    """Give what the edited budget costs: the gateway must have no reason of its own to refuse."""
+    if target.terms is None:
+        return 1
+    return tokens_for(2 * MIN_OUTPUT, output=target.terms.output)
+
+
 def _suite_edit(target: Target) -> Refused:
-    sealed = target.seal()
-    other = {hpke.KEM_XWING: hpke.KEM_X25519}.get(sealed.header.suite.kem_id, hpke.KEM_XWING)
-    body = sealed.body[:1] + other.to_bytes(2, "big") + sealed.body[3:]
     baseline(target)
-    return refused(send_body(target, body))
+    return refused(post(target, target.seal(alter=_other_suite)))
+
+
+def _other_suite(sealed: SealedRequest, _: Payment | None) -> bytes:
+    other = {hpke.KEM_XWING: hpke.KEM_X25519}.get(sealed.header.suite.kem_id, hpke.KEM_XWING)
+    return sealed.body[:1] + other.to_bytes(2, "big") + sealed.body[3:]
 
 
 def _expired(target: Target) -> Refused:
     baseline(target)
-    return refused(send_body(target, target.seal(now=clock.now() - OLD).body))
+    return refused(post(target, target.seal(now=clock.now() - OLD)))
 
 
 def _far_expiry(target: Target) -> Refused:
     baseline(target)
-    return refused(send_body(target, target.seal(now=clock.now() + AHEAD).body))
+    return refused(post(target, target.seal(now=clock.now() + AHEAD)))
 
 
 def _cut_request(target: Target) -> Refused:
     baseline(target)
     long = json.dumps({"model": target.model, "prompt": "x" * FIRST_CHUNK})
-    sealed = target.seal(request=target.question(path="/v1/completions", content=long))
-    end = sealed.header.prefix_size + FIRST_CHUNK
-    return refused(send_body(target, sealed.body[:end]))
+    question = target.question(path="/v1/completions", content=long)
+    return refused(post(target, target.seal(request=question, alter=_cut)))
+
+
+def _cut(sealed: SealedRequest, _: Payment | None) -> bytes:
+    return sealed.body[: sealed.header.prefix_size + FIRST_CHUNK]
 
 
 def _cut_envelope(target: Target) -> Refused:
     baseline(target)
-    request = carriage(target.seal().body, target.config.policy.service)
-    return refused(send(target, CutExchange(target.snapshot.keys, request)))
+    letter = target.seal()
+    request = carriage(letter.body, target.config.policy.service, letter.fields)
+    return refused(post(target, letter, CutExchange(target.snapshot.keys, request)))
 
 
 def _foreign_service(target: Target) -> Refused:
     baseline(target)
-    request = carriage(target.seal().body, "other.invalid")
-    return refused(send(target, GatewayExchange(target.snapshot.keys, request)))
+    letter = target.seal()
+    request = carriage(letter.body, "other.invalid", letter.fields)
+    return refused(post(target, letter, GatewayExchange(target.snapshot.keys, request)))
 
 
-EDITS: dict[str, Callable[[Header], Header]] = {
-    "expiry": lambda one: replace(one, expires=one.expires + 60),
-    "budget": lambda one: replace(one, max_output=0 if one.max_output else 256),
-    "request id": lambda one: replace(one, request_id=bytes(32)),
-    "model": lambda one: replace(one, model_id=bytes(32)),
-    "order": lambda one: replace(one, node_key_ids=one.node_key_ids[::-1]),
-    "candidate": lambda one: replace(one, node_key_ids=(*one.node_key_ids[:-1], bytes(32))),
+BUDGET, TOKENS = "budget", "tokens"
+
+OTHERS = bytes(31) + b"\x01"
+"""A digest of tokens that are not those which pay."""
+
+
+EDITS: dict[str, Callable[[Header, Payment | None], Header]] = {
+    "expiry": lambda one, _: replace(one, expires=one.expires + 60),
+    BUDGET: lambda one, _: replace(one, max_output=2 * one.max_output or MIN_OUTPUT),
+    TOKENS: lambda one, paid: replace(one, token_digest=paid.token_digest) if paid else one,
+    "request id": lambda one, _: replace(one, request_id=bytes(32)),
+    "model": lambda one, _: replace(one, model_id=bytes(32)),
+    "order": lambda one, _: replace(one, node_key_ids=one.node_key_ids[::-1]),
+    "candidate": lambda one, _: replace(one, node_key_ids=(*one.node_key_ids[:-1], bytes(32))),
 }
 """Members of the header, and how each is altered to something that by itself is acceptable."""
 

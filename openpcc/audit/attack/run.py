@@ -4,7 +4,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 
 from openpcc import clock
-from openpcc.audit.attack import contents, evidence, machines, proxy, record, replies, requests
+from openpcc.audit.attack import (
+    contents,
+    evidence,
+    machines,
+    proxy,
+    record,
+    replies,
+    requests,
+    tokens,
+)
 from openpcc.audit.attack.attempt import Attack, NotTriedError, Refused, attempt
 from openpcc.audit.attack.proxy import Proxy
 from openpcc.audit.attack.target import Target
@@ -21,6 +30,7 @@ PLACES: Sequence[tuple[str, str, Sequence[Attack[Target]]]] = (
     ("requests", "Requests that are altered, kept back or sent again", requests.ATTACKS),
     ("contents", "Requests for what a node must not do", contents.ATTACKS),
     ("replies", "Replies that are cut, forged or of another request", replies.ATTACKS),
+    ("tokens", "Requests that are not paid for, or with what is no money", tokens.ATTACKS),
 )
 """Name and title of each section, and what is tried in it."""
 

@@ -2,20 +2,34 @@
 
 from openpcc.audit.attack.attempt import NotTriedError, Refused, SucceededError
 from openpcc.audit.attack.hostile import read
+from openpcc.audit.attack.letters import Letter
 from openpcc.audit.attack.target import Target
 from openpcc.errors import GatewayError
 from openpcc.exchange import GatewayExchange, carriage
 from openpcc.protocol import bhttp, messages
 
 
-def exchange(target: Target, body: bytes) -> GatewayExchange:
-    """Wrap a sealed request for the gateway, in an envelope of its own."""
-    return GatewayExchange(target.snapshot.keys, carriage(body, target.config.policy.service))
+def exchange(target: Target, letter: Letter) -> GatewayExchange:
+    """Wrap a sealed request and its payment for the gateway, in an envelope of its own."""
+    request = carriage(letter.body, target.config.policy.service, letter.fields)
+    return GatewayExchange(target.snapshot.keys, request)
 
 
-def send_body(target: Target, body: bytes) -> bhttp.Response:
-    """Send a sealed request; see `send`."""
-    return send(target, exchange(target, body))
+def post(target: Target, letter: Letter, made: GatewayExchange | None = None) -> bhttp.Response:
+    """Send a sealed request, and note what became of its tokens; see `send`.
+
+    Args:
+        target: the service.
+        letter: what is sent.
+        made: its envelope, where it is not an honest one.
+    """
+    served = False
+    try:
+        answer = send(target, made or exchange(target, letter))
+        served = answer.status == 200
+        return answer
+    finally:
+        target.settle(letter, served=served)
 
 
 def send(target: Target, made: GatewayExchange) -> bhttp.Response:
@@ -33,7 +47,20 @@ def baseline(target: Target) -> None:
     Raises:
         NotTriedError: it is not.
     """
-    served(send_body(target, target.seal().body))
+    if not target.was_served:
+        honest(target)
+
+
+def honest(target: Target, letter: Letter | None = None) -> Letter:
+    """Have an unaltered request served; give it.
+
+    Raises:
+        NotTriedError: it is not.
+    """
+    sent = letter or target.seal()
+    served(post(target, sent))
+    target.note_served()
+    return sent
 
 
 def served(answer: bhttp.Response) -> None:

@@ -1,7 +1,8 @@
 """`openpcc audit attack URL`: attack a service of one's own, and say what refused each attack.
 
-URL is its relay. Roots of trust are the client configuration's, as for any client; of its state
-nothing is touched. Exit code 3 if the service cannot even be looked at for want of an answer.
+URL is its relay. Roots of trust are the client configuration's, as for any client. Of its state
+nothing is touched but the wallet, where requests must be paid for. Exit code 3 if the service
+cannot even be looked at for want of an answer.
 """
 
 import argparse
@@ -13,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from openpcc.audit.attack import run as attacks
+from openpcc.audit.attack.allowance import BOUGHT
 from openpcc.audit.attack.attempt import NotTriedError
 from openpcc.audit.attack.owned import require_own
 from openpcc.audit.attack.proxy import Proxy
@@ -24,6 +26,7 @@ from openpcc.cli.audit import output
 from openpcc.cli.demo.programs import Programs
 from openpcc.config import ClientConfig
 from openpcc.errors import ConfigurationError
+from openpcc.token_settings import NO_TOKENS
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,6 +64,7 @@ def _attack(
     shown = not args.json and sys.stderr.isatty()
     target = Target(config, scratch, stack)
     try:
+        _tell_price(target)
         return attacks.attack(
             target,
             lambda: _proxy(config, scratch),
@@ -69,6 +73,19 @@ def _attack(
         )
     finally:
         target.close()
+
+
+def _tell_price(target: Target) -> None:
+    """Say what it costs before it does, also beside a JSON report; nothing can be paid later."""
+    if target.terms is None:
+        return
+    if target.purse is None:
+        console.note(f"what must be paid for is not tried: {NO_TOKENS}")
+    else:
+        console.note(
+            f"paid from {target.purse.path}: at most {target.purse.most} tokens are taken, those "
+            f"of requests that come to nothing are asked back later; {BOUGHT} more is bought"
+        )
 
 
 @contextmanager
