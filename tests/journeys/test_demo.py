@@ -41,6 +41,20 @@ def test_the_demo_shows_trust_chat_parties_and_refusals_and_leaves_nothing(tmp_p
     assert programs_below(tmp_path) == []
 
 
+@pytest.mark.long
+def test_the_demo_pays_with_tokens_and_shows_what_they_do_not_buy(tmp_path: Path):
+    done = subprocess.run(
+        [*DEMO, "--tokens"], capture_output=True, text=True, check=False, timeout=160,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for word in ("256 tokens came; 256 can be spent", "255 are left", "an account, and how many",
+                 "the same token for another request", "token-spent", "7.status"):  # fmt: skip
+        assert word in done.stdout
+    assert list(tmp_path.iterdir()) == []
+    assert programs_below(tmp_path) == []
+
+
 @pytest.fixture
 def kept(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
     process = subprocess.Popen(

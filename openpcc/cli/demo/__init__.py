@@ -2,6 +2,7 @@
 
 Everything runs as the programs an operator runs; only the roots of trust are made for the occasion,
 and the machines are SIMULATED. `--keep` leaves it running behind the local proxy until Ctrl-C.
+`--tokens` adds an issuer, and every request is paid for.
 """
 
 import argparse
@@ -17,6 +18,8 @@ from attestation.result import Check, Outcome
 from openpcc import clock
 from openpcc.cli import output
 from openpcc.cli.demo import refusals
+from openpcc.cli.demo.issuing import Payment
+from openpcc.cli.demo.programs import run as run_script
 from openpcc.cli.demo.refusals import DemoFailedError
 from openpcc.cli.demo.stack import MODEL, DemoStack, EngineChoice
 from openpcc.client import OpenPCC
@@ -43,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, help="model folder; the demonstration model if not")
     parser.add_argument("--keep", action="store_true", help="stay up, with the local proxy")
     parser.add_argument("--checks", action="store_true", help="every check of every node")
+    parser.add_argument("--tokens", action="store_true", help="requests are paid with tokens")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -51,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):  # a job of a script inherits them ignored
         signal.signal(number, _interrupt)
     folder = Path(tempfile.mkdtemp(prefix="openpcc-demo-"))
-    stack = DemoStack(folder, engine, output.note)
+    stack = DemoStack(folder, engine, output.note, payment=Payment() if args.tokens else None)
     try:
         _tell(stack, args)
         if args.keep:
@@ -64,7 +68,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _tell(stack: DemoStack, args: argparse.Namespace) -> None:
-    output.line("starting log, witnesses, nodes, publisher, gateway, relay; SIMULATED platform")
+    issuer = "issuer, " if args.tokens else ""
+    output.line(
+        f"starting log, witnesses, nodes, {issuer}publisher, gateway, relay; SIMULATED platform"
+    )
     if stack.engine.kind == "vllm":
         output.line("vLLM loads the model, about a minute")
     began = time.monotonic()
@@ -73,7 +80,11 @@ def _tell(stack: DemoStack, args: argparse.Namespace) -> None:
     output.line()
     with OpenPCC(stack.client) as client:
         show_trust(client, every=args.checks)
+        if args.tokens:
+            show_purchase(stack)
         show_chat(client)
+        if args.tokens:
+            show_payment(client)
         show_parties(stack)
         show_refusals(stack, last=not args.keep)
 
@@ -171,6 +182,23 @@ def show_chat(client: OpenPCC) -> None:
         raise DemoFailedError("the reply was empty")
 
 
+def show_purchase(stack: DemoStack) -> None:
+    """Fill the wallet, by the command that users have."""
+    output.line(f"$ openpcc wallet fill --config {stack.client}")
+    output.line(run_script("openpcc", ["wallet", "fill", "--config", str(stack.client)]))
+    output.line()
+
+
+def show_payment(client: OpenPCC) -> None:
+    """Say what the chat cost, by what is left."""
+    purse = client.transport.purse
+    counts = None if purse is None else purse.counts()
+    if counts is None or counts.stock == 0:
+        raise DemoFailedError("the wallet is empty")
+    output.line(f"paid with tokens that name nobody; {counts.stock} are left")
+    output.line()
+
+
 def show_parties(stack: DemoStack) -> None:
     """Print what each party saw, having searched its files for the prompt."""
     rows = [
@@ -178,11 +206,18 @@ def show_parties(stack: DemoStack) -> None:
         ("relay", "client address, sizes, times", _found(stack, ["relay"])),
         ("gateway, publisher", "candidates, model digest, padded sizes, times",
          _found(stack, ["gateway", "publisher"])),
+        *_issuer_row(stack),
         ("nodes", "the prompt, in memory, while they serve it", _found(stack, ["node-"])),
         ("log, witnesses", "releases, status, service entries", _found(stack, ["log", "witness"])),
     ]  # fmt: skip
     output.table(("party", "saw", "prompt in its files"), rows, title="what each party saw")
     output.line()
+
+
+def _issuer_row(stack: DemoStack) -> list[tuple[str, str, str]]:
+    if stack.issuer is None:
+        return []
+    return [("issuer", "an account, and how many tokens it took", _found(stack, ["issuer"]))]
 
 
 def _found(stack: DemoStack, names: list[str]) -> str:
@@ -225,6 +260,9 @@ def keep(stack: DemoStack) -> None:
     output.line(f"  curl {base}/models -H 'Authorization: Bearer {key}'")
     output.line(f"  export OPENPCC_CONFIG={stack.client}")
     output.line('  .venv/bin/openpcc chat "What is a list?"')
+    if stack.payment is not None:
+        output.line("  .venv/bin/openpcc wallet")
+        output.line("  .venv/bin/openpcc wallet fill")
     gateway = stack.gateway.listening
     output.line(f"  .venv/bin/openpcc audit --gateway {gateway} --report audit.html")
     output.line(f"  .venv/bin/openpcc audit attack {gateway} --stack {stack.folder}")

@@ -1,8 +1,9 @@
-"""Five things that must not work, tried against the running service.
+"""Five things that must not work, tried against the running service; six where requests are paid.
 
-Four of them are attacks of `openpcc audit attack`, which has many more; the fifth needs the status
-signers' key. An attack that succeeds, or cannot be tried, raises `DemoFailedError`, and the
-demonstration ends with exit code 1.
+All but one are attacks of `openpcc audit attack`, which has many more; the last needs the status
+signers' key. Where requests are paid these are too, from the wallet of the demonstration. An attack
+that succeeds, or cannot be tried, raises `DemoFailedError`, and the demonstration ends with exit
+code 1.
 """
 
 import tempfile
@@ -12,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openpcc import clock
-from openpcc.audit.attack import evidence, replies, requests
+from openpcc.audit.attack import evidence, replies, requests, tokens
 from openpcc.audit.attack.attempt import Attack, Refused, SucceededError
 from openpcc.audit.attack.stack_keys import StackKeys
 from openpcc.audit.attack.target import Target
@@ -30,6 +31,15 @@ TRIED: Mapping[str, Attack[Target]] = {
     "the same sealed request in a new envelope": requests.REPLAY_NODE,
     "a stream cut before its end": replies.CUT_STREAM,
 }
+
+PAID: Mapping[str, Attack[Target]] = {
+    "one altered character in the evidence": evidence.QUOTE_EDIT,
+    "the same bytes again": requests.REPLAY_GATEWAY,
+    "the same sealed request in a new envelope": tokens.SECOND_REPLY,
+    "the same token for another request": tokens.REUSED,
+    "a stream cut before its end": replies.CUT_STREAM,
+}
+"""The same where requests are paid: there the gateway knows a sealed request by its tokens."""
 
 
 class DemoFailedError(OpenPCCError):
@@ -51,7 +61,7 @@ def attacks(stack: DemoStack) -> Iterator[Refusal]:
     with tempfile.TemporaryDirectory(dir=stack.folder) as scratch:
         target = Target(config, Path(scratch), StackKeys(None))
         try:
-            for tried, one in TRIED.items():
+            for tried, one in (TRIED if stack.payment is None else PAID).items():
                 yield Refusal(tried=tried, by=one.by, words=_refusal(one, target))
         finally:
             target.close()
