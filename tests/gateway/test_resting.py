@@ -1,5 +1,6 @@
 """Free places are filled from the end, over two windows, and nobody moves while listed."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,6 +56,19 @@ def test_half_of_a_service_that_left_costs_one_window():
     assert set(after) == nodes
 
 
+@pytest.mark.parametrize("lost", [16, 20, 100, 150])
+def test_a_service_that_loses_its_first_nodes_is_never_emptied(lost: int):
+    """Every node that was left stood behind the free places, so all of them went to rest."""
+    size = lost + 16
+    nodes = set(range(lost, size))
+    slots: Slots = tuple(range(size))
+    for _ in range(4):
+        slots = without_resting(fill(slots, nodes))
+        assert 2 * len(set(slots) - {None}) >= len(nodes)
+    assert acceptable(slots)
+    assert set(slots) == nodes
+
+
 def evidence(number: int) -> Evidence:
     name = f"https://node-{number:03}.example"
     leaf = DirectoryLeaf(
@@ -81,7 +95,7 @@ def test_a_listing_leaves_out_whoever_rests_and_still_routes_to_them():
 
 
 @given(st.lists(st.sets(st.integers(0, 60)), min_size=1, max_size=6))
-def test_whoever_stays_for_a_window_more_is_listed_where_no_shard_is_refused(
+def test_whoever_stays_for_some_windows_is_listed_where_no_shard_is_refused(
     windows: list[set[int]],
 ):
     slots: Slots = ()
@@ -90,6 +104,7 @@ def test_whoever_stays_for_a_window_more_is_listed_where_no_shard_is_refused(
         slots = without_resting(fill(before, nodes))
         assert set(slots) - {None} <= nodes
         assert all(before.index(one) == slots.index(one) for one in before if one in slots if one)
-    again = without_resting(fill(slots, windows[-1]))
-    assert acceptable(again)
-    assert set(again) - {None} == windows[-1]
+    for _ in range(3):
+        slots = without_resting(fill(slots, windows[-1]))
+    assert acceptable(slots)
+    assert set(slots) - {None} == windows[-1]
