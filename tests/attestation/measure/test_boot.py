@@ -16,6 +16,7 @@ from attestation.measure.boot import BootEvent, BootWay, boot_events
 from attestation.measure.uki import MEASURED, Uki
 from attestation.tcg_log import Bank, TcgLog, replay
 from tests.fakes import uki
+from tests.tools import requires
 
 KNOWN = Path(__file__).parent / "known"
 BOOTS = json.loads((KNOWN / "boots.json").read_bytes())
@@ -105,6 +106,7 @@ def test_a_real_log_leads_to_what_the_tpm_held_but_for_ima(case: dict[str, objec
 
 @pytest.mark.parametrize("name", ["sha256", "sha384"])
 def test_agrees_with_systemd_measure(name: str, tmp_path: Path) -> None:
+    requires(SYSTEMD_MEASURE)
     image = parse(uki.uki(version="252.39-1~deb12u2"))
     command: list[str] = [SYSTEMD_MEASURE, "calculate", "--phase=:", f"--bank={name}"]
     for section, data in image.measured:
