@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from openpcc.errors import WalletError
 from openpcc.protocol.errors import ProtocolError
 from openpcc.protocol.privacypass import IssuerKey, Token, verify_token
-from openpcc.tokens.rows import read_batch, read_held
+from openpcc.tokens.rows import read_batch, read_digest, read_held
 from openpcc.tokens.store import Store
 from openpcc.tokens.vault import Vault
 
@@ -39,9 +39,9 @@ def examine(store: Store) -> Examined:
         if db.execute("PRAGMA quick_check").fetchone() != ("ok",):
             raise WalletError("damaged", "the file is damaged; restore it, or move it away")
         keys = dict(db.execute("SELECT id, spki FROM keys").fetchall())
-        tokens = db.execute("SELECT id, key, row FROM tokens").fetchall()
+        tokens = db.execute("SELECT id, key, row, request, digest FROM tokens").fetchall()
         batches = db.execute("SELECT id, key, count, row FROM batches").fetchall()
-        bad = [id_ for id_, key, row in tokens if not _token_is_whole(vault, keys, key, row)]
+        bad = [id_ for id_, *row in tokens if not _token_is_whole(vault, keys, *row)]
         lost = [row[0] for row in batches if not _batch_is_whole(vault, row)]
         whole = len(tokens) + len(batches) - len(bad) - len(lost)
         return Examined(whole=whole, tokens=tuple(bad), batches=tuple(lost))
@@ -58,8 +58,17 @@ def _remove(db: sqlite3.Connection, found: Examined) -> None:
     db.executemany("DELETE FROM batches WHERE id = ?", [(id_,) for id_ in found.batches])
 
 
-def _token_is_whole(vault: Vault, keys: dict[bytes, bytes], key_id: bytes, row: bytes) -> bool:
+def _token_is_whole(
+    vault: Vault,
+    keys: dict[bytes, bytes],
+    key_id: bytes,
+    row: bytes,
+    request: bytes | None,
+    digest: bytes | None,
+) -> bool:
     try:
+        if request is not None and vault.name(read_digest(vault, digest)) != request:
+            return False
         held = read_held(vault, row)
         key = IssuerKey.parse(keys.get(key_id, b""))
         digest = Token.parse(held.token).challenge_digest

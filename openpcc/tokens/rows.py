@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from openpcc.protocol.errors import ProtocolError
+from openpcc.protocol.payment import DIGEST_SIZE
 from openpcc.protocol.privacypass import encode_batch
 from openpcc.tokens.held import AskedToken, HeldToken
 from openpcc.tokens.vault import Vault, damaged
@@ -58,6 +59,18 @@ def read_held(vault: Vault, row: bytes) -> HeldToken:
         return HeldToken.parse(vault.open(b"token", row))
     except ProtocolError as error:
         raise damaged() from error
+
+
+def read_digest(vault: Vault, stored: bytes | None) -> bytes:
+    """Open the digest of a request.
+
+    Raises:
+        WalletError: it is damaged.
+    """
+    digest = vault.open(b"request", stored or b"")
+    if len(digest) != DIGEST_SIZE:
+        raise damaged()
+    return digest
 
 
 def read_batch(vault: Vault, id_: int, key: bytes, count: int, row: bytes) -> Batch:

@@ -5,19 +5,23 @@
     batches  what was asked of the issuer and has not come: one row a batch
     tokens   state 0: stock. 1: sent, for `request`, and asked back from `due` on
 
-Rows are in the column `row`, closed by the vault. What stands beside it in the clear is what the
-steps choose by; it says how many tokens there are and of which issuer key, not which ones.
+Rows are in the column `row`, digests of requests in `digest`, both closed by the vault; `request`
+is the vault's name for one. What stands beside them in the clear is what the steps choose by: how
+many tokens there are, of which issuer key, and from when on those of a request may be asked back.
+It does not say which tokens these are, nor which request.
 """
 
 import os
 import re
 import sqlite3
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from openpcc import clock
 from openpcc.errors import WalletError
 from openpcc.token_settings import PROTECTIONS
 
@@ -27,13 +31,16 @@ APPLICATION = 0x4F504357  # "OPCW"
 BUSY = 10.0
 """Seconds to wait for another process; its steps take milliseconds."""
 
+AGAIN = 0.05
+"""Seconds between two tries of what SQLite does not wait for."""
+
 TABLES = (
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT",
     "CREATE TABLE keys (id BLOB PRIMARY KEY, spki BLOB NOT NULL, gone INTEGER) STRICT",
     "CREATE TABLE batches (id INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL, "
     "count INTEGER NOT NULL, created INTEGER NOT NULL, row BLOB NOT NULL) STRICT",
     "CREATE TABLE tokens (id INTEGER PRIMARY KEY AUTOINCREMENT, key BLOB NOT NULL, "
-    "state INTEGER NOT NULL, request BLOB, due INTEGER, row BLOB NOT NULL) STRICT",
+    "state INTEGER NOT NULL, request BLOB, digest BLOB, due INTEGER, row BLOB NOT NULL) STRICT",
     "CREATE INDEX stock ON tokens (state, id)",
     "CREATE INDEX requests ON tokens (request) WHERE request IS NOT NULL",
     f"PRAGMA application_id = {APPLICATION}",
@@ -77,7 +84,7 @@ def connect(path: Path) -> sqlite3.Connection:
         db.execute("PRAGMA trusted_schema = OFF")
         db.execute("PRAGMA cell_size_check = ON")
         is_new(db)  # what is no wallet is not changed
-        if db.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
+        if not _write_ahead(db):
             raise WalletError(
                 "unusable", f"{path}: its file system has no shared memory; set 'state' elsewhere"
             )
@@ -85,6 +92,18 @@ def connect(path: Path) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _write_ahead(db: sqlite3.Connection) -> bool:
+    """Have SQLite keep a log beside the file; for that step it does not always wait by itself."""
+    until = clock.ticks() + BUSY
+    while True:
+        try:
+            return bool(db.execute("PRAGMA journal_mode = WAL").fetchone() == ("wal",))
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or clock.ticks() > until:
+                raise
+        time.sleep(AGAIN)
 
 
 def prepare(path: Path) -> None:

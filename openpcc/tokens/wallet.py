@@ -23,7 +23,7 @@ from openpcc.protocol.payment import Reclaimed
 from openpcc.protocol.privacypass import MAX_BATCH, IssuerKey
 from openpcc.tokens.held import AskedToken
 from openpcc.tokens.payment import Payment
-from openpcc.tokens.rows import Batch, Counts, Due, read_batch, read_held
+from openpcc.tokens.rows import Batch, Counts, Due, read_batch, read_digest, read_held
 from openpcc.tokens.store import Store
 from openpcc.tokens.terms import Terms
 
@@ -168,23 +168,25 @@ class Wallet:
                 raise WalletEmptyError(held=len(rows), needed=count)
             tokens = tuple(read_held(vault, row) for _, row in rows)
             made = make(Payment(max_output=max_output, tokens=tokens))
+            digest, name = made.request_digest, vault.name(made.request_digest)
             db.executemany(
-                "UPDATE tokens SET state = ?, request = ?, due = ? WHERE id = ?",
-                [(SENT, made.request_digest, now + HOLD, id_) for id_, _ in rows],
+                "UPDATE tokens SET state = ?, request = ?, digest = ?, due = ? WHERE id = ?",
+                [(SENT, name, vault.close(b"request", digest), now + HOLD, id_) for id_, _ in rows],
             )
             return made
 
     def served(self, request_digest: bytes) -> None:
         """Note that the reply to a request began: its tokens are spent."""
         # A power cut may bring these rows back. Asking for them finds out that they are spent.
-        with self._store.step(durable=False) as (db, _):
-            db.execute("DELETE FROM tokens WHERE request = ?", (request_digest,))
+        with self._store.step(durable=False) as (db, vault):
+            db.execute("DELETE FROM tokens WHERE request = ?", (vault.name(request_digest),))
 
     def released(self, request_digest: bytes, *, expires: int) -> None:
         """Note that nobody waits for a reply any more: its tokens may be asked back soon."""
-        with self._store.step(durable=False) as (db, _):
+        with self._store.step(durable=False) as (db, vault):
             db.execute(
-                "UPDATE tokens SET due = ? WHERE request = ?", (expires + GRACE, request_digest)
+                "UPDATE tokens SET due = ? WHERE request = ?",
+                (expires + GRACE, vault.name(request_digest)),
             )
 
     # Ask back.
@@ -199,29 +201,30 @@ class Wallet:
             ).fetchall()
             if not found:
                 return None
-            (digest,) = secrets.choice(found)
             # Not those of a retired key beside them: one such refuses the others as well.
             rows = db.execute(
-                "SELECT tokens.id, row FROM tokens JOIN keys ON keys.id = tokens.key "
+                "SELECT tokens.id, row, digest FROM tokens JOIN keys ON keys.id = tokens.key "
                 "WHERE request = ? AND gone IS NULL LIMIT ?",
-                (digest, MAX_BATCH),
+                (*secrets.choice(found), MAX_BATCH),
             ).fetchall()
             return Due(
-                request_digest=digest, tokens={id_: read_held(vault, row) for id_, row in rows}
+                request_digest=read_digest(vault, rows[0][2]),
+                tokens={id_: read_held(vault, row) for id_, row, _ in rows},
             )
 
     def settle(self, due: Due, outcomes: Sequence[Reclaimed]) -> None:
         """Take the gateway's answer: what is free comes back to the stock, what is spent goes."""
         pairs = list(zip(due.tokens, outcomes, strict=True))
-        with self._store.step() as (db, _):
+        with self._store.step() as (db, vault):
+            name = vault.name(due.request_digest)
             db.executemany(
-                "UPDATE tokens SET state = ?, request = NULL, due = NULL "
+                "UPDATE tokens SET state = ?, request = NULL, digest = NULL, due = NULL "
                 "WHERE id = ? AND request = ?",
-                [(STOCK, id_, due.request_digest) for id_, was in pairs if was == Reclaimed.FREE],
+                [(STOCK, id_, name) for id_, was in pairs if was == Reclaimed.FREE],
             )
             db.executemany(
                 "DELETE FROM tokens WHERE id = ? AND request = ?",
-                [(id_, due.request_digest) for id_, was in pairs if was == Reclaimed.SPENT],
+                [(id_, name) for id_, was in pairs if was == Reclaimed.SPENT],
             )
 
     # Keys, numbers, the end.

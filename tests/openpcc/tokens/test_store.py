@@ -1,5 +1,6 @@
 """A wallet file that cannot be used is an error with a remedy, and is left as it is."""
 
+import secrets
 import shutil
 import sqlite3
 import stat
@@ -14,7 +15,7 @@ from openpcc.tokens import examination, issuance, schema
 from openpcc.tokens.rows import Counts
 from openpcc.tokens.store import FILE, Store
 from openpcc.tokens.terms import Terms
-from openpcc.tokens.wallet import Wallet
+from openpcc.tokens.wallet import GRACE, HOLD, Wallet
 from tests.fakes.issuer import MemoryIssuer
 from tests.fakes.memory_service import SERVICE
 from tests.fakes.world import NOW
@@ -227,6 +228,18 @@ def test_reading_does_not_wait_for_a_writer(filled: Wallet, store: Store, path: 
     other.close()
 
 
+def test_who_makes_it_at_the_same_time_is_waited_for(folder: Path, path: Path):
+    """SQLite does not wait while a new file is given its log: one of two was `busy` at once."""
+    schema.prepare(path)
+    other = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    threading.Timer(0.2, other.execute, ("ROLLBACK",)).start()
+    store = Store(folder, SERVICE, protection="file")
+    assert Wallet(store).counts().stock == 0
+    store.close()
+    other.close()
+
+
 # The keystore.
 
 
@@ -255,6 +268,31 @@ def test_with_a_keystore_rows_are_encrypted(locked_up: Store, keys: MemoryKeysto
     assert not [row for row in plain if row[:48] in on_disk or row[354:] in on_disk]
     assert len({row[:32] for row in rows}) == 16  # every row has a salt of its own
     assert not [key for key in keys.keys.values() if key in on_disk]
+
+
+def test_an_encrypted_wallet_does_not_say_which_requests_were_its_own(
+    locked_up: Store, path: Path, terms: Terms
+):
+    """A gateway knows requests by their digest: beside it, the file would name who sent them."""
+    digest, wallet = secrets.token_bytes(32), Wallet(locked_up)
+    made = wallet.spend(2, terms, lambda _: _Request(digest), max_output=2048, now=NOW)
+    wallet.released(made.request_digest, expires=NOW)
+    assert digest not in b"".join(one.read_bytes() for one in path.parent.iterdir())
+    due = wallet.due(NOW + GRACE)
+    assert due is not None
+    assert (due.request_digest, len(due.tokens)) == (digest, 2)
+    wallet.served(digest)
+    assert wallet.due(NOW + GRACE) is None
+
+
+def test_a_damaged_digest_of_a_request_is_found(filled: Wallet, store: Store, terms: Terms):
+    filled.spend(1, terms, _request, max_output=1024, now=NOW)
+    with store.step() as (db, _):
+        db.execute("UPDATE tokens SET digest = ? WHERE state = 1", (bytes(80),))
+    with pytest.raises(WalletError) as caught:
+        filled.due(NOW + HOLD)
+    assert caught.value.code == "damaged"
+    assert len(examination.examine(store).tokens) == 1
 
 
 def test_an_encrypted_wallet_whose_key_is_gone_is_kept(
@@ -311,7 +349,8 @@ def test_what_is_deleted_is_overwritten(filled: Wallet, store: Store, path: Path
 
 
 class _Request:
-    request_digest = bytes(32)
+    def __init__(self, digest: bytes = bytes(32)) -> None:
+        self.request_digest = digest
 
 
 def _request(_: object) -> _Request:

@@ -46,3 +46,11 @@ def test_another_wallet_or_kind_opens_nothing(vault: Vault, other: Vault):
 
 def test_no_two_rows_are_closed_alike():
     assert len({VAULTS[0].close(b"token", b"row") for _ in range(100)}) == 100
+
+
+@pytest.mark.parametrize("vault", VAULTS)
+def test_a_name_is_the_same_each_time_and_of_this_wallet_alone(vault: Vault):
+    names = {one.name(bytes(32)) for one in (vault, *OTHERS, vault)}
+    assert len(names) == 1 + len(OTHERS)
+    assert vault.name(b"x" * 32) not in names
+    assert bytes(32) not in names
