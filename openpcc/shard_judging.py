@@ -17,7 +17,7 @@ from openpcc.errors import DirectoryError, GatewayError
 from openpcc.gateway_files import GatewayFiles
 from openpcc.judging import Judge, Judgement
 from openpcc.protocol.messages import DirectoryLeaf
-from openpcc.state import StateFile
+from openpcc.state import ClientState, Draw, StateFile
 from openpcc.trust import LogView
 from transparency_log.client import LogClient
 from transparency_log.service import ServedModel
@@ -112,24 +112,27 @@ class ShardJudge:
         return judged, refused
 
     def _model(self, model: ServedModel, sources: Sources) -> JudgedShard:
-        """Judge the shard this client keeps; if that is of no use, the one spare of this window."""
-        size, name, now = model.directory.size, directory.model_id(model.name), sources.at
+        """Judge the shard this client keeps; if that is of no use, the one spare of this day."""
+        size, name = model.directory.size, directory.model_id(model.name)
         if size == 0:
             return NOBODY
-        state = self._states.update(
-            lambda old: replace(old, shards=shards.with_kept(old.shards, name, size=size, now=now))
-        )
-        kept = state.shards[name].leaf
-        if kept < size:
+        drawn = self._drawn(name, size, sources.at)
+        refused = RefusedShardError("unavailable", "no shard can be used")
+        for number in shards.numbers(drawn, name, size=size):
             try:
-                return self._nodes(model, shards.number_of(kept), sources)
-            except RefusedShardError:
-                if directory.shard_count(size) == 1:
-                    raise
-        state = self._states.update(
-            lambda old: replace(old, shards=shards.with_spare(old.shards, name, size=size, now=now))
-        )
-        return self._nodes(model, shards.number_of(state.shards[name].spare or 0), sources)
+                return self._nodes(model, number, sources)
+            except RefusedShardError as error:
+                refused = error
+        raise refused
+
+    def _drawn(self, name: str, size: int, now: int) -> Draw:
+        """Give the draw of this day with this model in it, kept before any shard is asked for."""
+
+        def change(old: ClientState) -> ClientState:
+            draw = shards.current(old.draw, now=now)
+            return replace(old, draw=shards.with_model(draw, name, size=size))
+
+        return shards.current(self._states.update(change).draw, now=now)
 
     def _nodes(self, model: ServedModel, number: int, sources: Sources) -> JudgedShard:
         """Steps 6 and 7 for one shard."""

@@ -22,6 +22,9 @@ from openpcc.errors import ConfigurationError
 MAX_STATE = 2**20
 """Bytes of a state file; more is refused, neither read nor written."""
 
+SEED_SIZE = 32
+"""Bytes of the seed that a client's shards follow from."""
+
 PROOF = "equivocation-"
 """How the folders of kept proofs begin."""
 
@@ -41,15 +44,13 @@ class Position:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shard:
-    """The shard this client keeps for a day, per model, known by a leaf drawn in it."""
+class Draw:
+    """What this client drew for a day; which shards follow from it, `openpcc.shards` says."""
 
-    leaf: int
-    """Position in the directory; its shard is this client's for as long as it is that large."""
+    seed: bytes = field(repr=False)
     drawn: int
-    spare: int | None = None
-    """A leaf of the one used in the window of `spare_drawn` because the kept one could not be."""
-    spare_drawn: int = 0
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    """By model id, hex: leaves of its directory when it was first seen that day."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +63,8 @@ class ClientState:
     """Newest witnessed time ever verified, Unix seconds."""
     service: Position | None = None
     status: Position | None = None
-    shards: Mapping[str, Shard] = field(default_factory=dict)
-    """By model id, hex."""
+    draw: Draw | None = None
+    """None before the first look."""
     marks: Mapping[bytes, Mark] = field(default_factory=dict)
     """How new the newest endorsement accepted was, by SHA-256 of the issuer's public key."""
 
@@ -202,7 +203,7 @@ def newest(old: ClientState, new: ClientState) -> ClientState:
         witnessed=max(old.witnessed, new.witnessed),
         service=_later(old.service, new.service),
         status=_later(old.status, new.status),
-        shards={**old.shards, **new.shards},
+        draw=new.draw or old.draw,
         marks=marks,
     )
 
@@ -211,12 +212,12 @@ def encode(state: ClientState) -> bytes:
     """Write a state document."""
     return strict_json.dumps(
         {
-            "version": 1,
+            "version": 2,
             "checkpoint": strict_json.b64encode(state.checkpoint),
             "witnessed": state.witnessed,
             "service": _position(state.service),
             "status": _position(state.status),
-            "shards": {model: _shard(kept) for model, kept in state.shards.items()},
+            "draw": _draw(state.draw),
             "newest": {
                 issuer.hex(): {"number": mark.number, "time": mark.time}
                 for issuer, mark in state.marks.items()
@@ -232,14 +233,14 @@ def decode(data: bytes) -> ClientState:
         StrictJSONError: it is none.
     """
     members = strict_json.parse_object(data, limit=MAX_STATE, name="state")
-    members.integer("version", low=1, high=1)
-    shards, marks = members.child("shards"), members.child("newest")
+    members.integer("version", low=2, high=2)
+    marks = members.child("newest")
     state = ClientState(
         checkpoint=members.data("checkpoint"),
         witnessed=members.integer("witnessed"),
         service=_read_position(members, "service"),
         status=_read_position(members, "status"),
-        shards={model: _read_shard(shards.child(model)) for model in shards.names()},
+        draw=_read_draw(members.child_or_null("draw")),
         marks={_issuer(key): _read_mark(marks.child(key)) for key in marks.names()},
     )
     members.end()
@@ -258,10 +259,11 @@ def _size(state: ClientState) -> int:
     return int(lines[1]) if len(lines) == 3 and re.fullmatch(rb"[0-9]{1,19}", lines[1]) else -1
 
 
-def _shard(kept: Shard) -> dict[str, object]:
-    spare = {"leaf": kept.spare, "drawn": kept.spare_drawn}
-    found: dict[str, object] = {"leaf": kept.leaf, "drawn": kept.drawn}
-    return found if kept.spare is None else found | {"spare": spare}
+def _draw(draw: Draw | None) -> dict[str, object] | None:
+    if draw is None:
+        return None
+    seed = strict_json.b64encode(draw.seed)
+    return {"seed": seed, "drawn": draw.drawn, "sizes": dict(draw.sizes)}
 
 
 def _position(position: Position | None) -> dict[str, int] | None:
@@ -279,14 +281,17 @@ def _read_position(members: strict_json.Members, key: str) -> Position | None:
     return position
 
 
-def _read_shard(members: strict_json.Members) -> Shard:
-    shard = Shard(leaf=members.integer("leaf"), drawn=members.integer("drawn"))
-    if "spare" in members:
-        spare = members.child("spare")
-        shard = replace(shard, spare=spare.integer("leaf"), spare_drawn=spare.integer("drawn"))
-        spare.end()
+def _read_draw(members: strict_json.Members | None) -> Draw | None:
+    if members is None:
+        return None
+    sizes = members.child("sizes")
+    draw = Draw(
+        seed=members.data("seed", size=SEED_SIZE),
+        drawn=members.integer("drawn"),
+        sizes={model: sizes.integer(model, low=1) for model in sizes.names()},
+    )
     members.end()
-    return shard
+    return draw
 
 
 def _read_mark(members: strict_json.Members) -> Mark:

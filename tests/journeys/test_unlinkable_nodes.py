@@ -20,6 +20,7 @@ from typing import cast
 import pytest
 from scipy import stats  # type: ignore[import-untyped]
 
+from openpcc import shards
 from openpcc.carrier import Carrier
 from openpcc.config import ClientConfig, ClientPolicy
 from openpcc.directory import KEEP_SHARD, model_id
@@ -29,9 +30,10 @@ from openpcc.nodes import NodeBook, Selection
 from openpcc.protocol import bhttp, messages
 from openpcc.protocol.messages import DirectoryLeaf
 from openpcc.protocol.sealing import Header
-from openpcc.state import Shard, StateFile
+from openpcc.state import StateFile
 from openpcc.trust import LogView, TrustedNode
 from tests.fakes.crowd import Seen, Sight, linked, recognised
+from tests.fakes.draws import drawn
 from tests.fakes.memory_service import MemoryCarrier, MemoryService
 from tests.fakes.world import NOW
 from transparency_log.client import LogClient
@@ -96,18 +98,20 @@ class Client:
     @property
     def shard(self) -> int:
         self.select(NOW)
-        return self._states.load().shards[model_id("demo")].leaf // 16
+        draw = self._states.load().draw
+        assert draw is not None
+        return shards.numbers(draw, model_id("demo"), size=NODES)[0]
 
-    def keep(self, leaf: int, *, drawn: int = NOW - 60) -> None:
-        """Have drawn this leaf some time ago, in another run of the program."""
+    def keep(self, shard: int, *, at: int = NOW - 60) -> None:
+        """Have drawn this shard some time ago, in another run of the program."""
         self.close()
-        shards = {model_id("demo"): Shard(leaf=leaf, drawn=drawn)}
-        self._states.update(lambda old: replace(old, shards=shards))
+        draw = drawn(shard, size=NODES, at=at)
+        self._states.update(lambda old: replace(old, draw=draw))
         self.restart()
 
     def sleep(self) -> None:
         """Let a day pass."""
-        self.keep(0, drawn=NOW - KEEP_SHARD)
+        self.keep(0, at=NOW - KEEP_SHARD)
 
 
 @pytest.fixture(scope="module")
@@ -199,7 +203,7 @@ def test_requests_are_linked_by_the_shard_they_share_and_no_better(
 def gathered(clients: list[Client]) -> list[Client]:
     """All of them keep one shard: whoever is told from another is told by something else."""
     for client in clients:
-        client.keep(3 * 16 + secrets.randbelow(16))
+        client.keep(3)
     return clients
 
 

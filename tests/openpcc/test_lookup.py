@@ -6,13 +6,14 @@ from typing import Any, cast
 
 import pytest
 
-from openpcc import directory
+from openpcc import directory, shards
 from openpcc.carrier import Carrier
 from openpcc.errors import ConfigurationError, DirectoryError, GatewayError
 from openpcc.lookup import Lookup, Snapshot
 from openpcc.protocol import hpke
 from openpcc.protocol.ohttp import GatewayKey, encode_configs
-from openpcc.state import MAX_SUSPICIONS, Position, Shard, StateFile
+from openpcc.state import MAX_SUSPICIONS, Draw, Position, StateFile
+from tests.fakes.draws import drawn
 from tests.fakes.memory_service import MemoryCarrier, MemoryService, Node
 from tests.fakes.world import NOW
 from tests.transparency_log.memory_log import key, service_statement
@@ -62,8 +63,11 @@ class Looker:
             self(now)
         return caught.value
 
-    def shard(self) -> Shard:
-        return self.states.load().shards[directory.model_id("demo")]
+    def shards(self, size: int) -> tuple[int, ...]:
+        """Name the kept shard of a directory of this size, and its spare."""
+        draw = self.states.load().draw
+        assert draw is not None
+        return shards.numbers(draw, directory.model_id("demo"), size=size)
 
     def asked_for(self, kind: str) -> list[str]:
         return [path for path in self.service.asked if path.startswith(f"/{kind}/")]
@@ -499,32 +503,41 @@ def withhold(service: MemoryService, nodes: list[Node]) -> None:
         service.files[f"/bundle/{node.leaf.leaf_hash().hex()}"] = b""
 
 
-def keep(look: "Looker", leaf: int) -> None:
-    """Have drawn this leaf a moment ago."""
-    name = directory.model_id("demo")
-    look.states.update(lambda old: replace(old, shards={name: Shard(leaf=leaf, drawn=NOW - 5)}))
+def keep(look: "Looker", *wanted: int, size: int) -> None:
+    """Have drawn these shards a moment ago, from a directory of this size."""
+    draw = drawn(*wanted, size=size, at=NOW - 5)
+    look.states.update(lambda old: replace(old, draw=draw))
+
+
+def paths(*numbers: int) -> list[str]:
+    return [f"/directory/{directory.model_id('demo')}/{number}" for number in numbers]
 
 
 def test_the_shard_is_kept_for_a_day(look: Looker, service: MemoryService):
     service.publish({"demo": many(service, 2)})
     look()
-    first = look.shard()
+    first = look.states.load().draw
+    assert first is not None
     for _ in range(3):
         look.restart()
         look()
-        assert look.shard() == first
+        assert look.states.load().draw == first
     outdated = replace(first, drawn=NOW - directory.KEEP_SHARD)
-    look.states.update(lambda old: replace(old, shards={directory.model_id("demo"): outdated}))
+    look.states.update(lambda old: replace(old, draw=outdated))
     look()
-    assert look.shard().drawn == NOW
+    again = look.states.load().draw
+    assert again is not None
+    assert again.drawn == NOW
+    assert again.seed != first.seed
 
 
 def test_a_shard_drawn_in_the_future_is_not_kept_for_ever(look: Looker, service: MemoryService):
-    name = directory.model_id("demo")
-    ahead = Shard(leaf=0, drawn=NOW + 10**6)
-    look.states.update(lambda old: replace(old, shards={name: ahead}))
+    ahead = Draw(seed=bytes(32), drawn=NOW + 10**6)
+    look.states.update(lambda old: replace(old, draw=ahead))
     look()
-    assert look.shard().drawn == NOW
+    draw = look.states.load().draw
+    assert draw is not None
+    assert draw.drawn == NOW
 
 
 def test_a_directory_that_shrinks_and_grows_again_moves_nobody(
@@ -532,88 +545,80 @@ def test_a_directory_that_shrinks_and_grows_again_moves_nobody(
 ):
     full = many(service, 3)
     service.publish({"demo": full})
-    keep(look, 40)
+    keep(look, 2, size=48)
     look()
     service.publish({"demo": full[:16]})
     assert len(trusted(look())) == LISTED
-    spare = look.shard().spare
-    assert spare is not None
-    assert (look.shard().leaf, spare // 16) == (40, 0)
     service.publish({"demo": full})
     look()
-    assert look.asked_for("directory") == [f"/directory/{directory.model_id('demo')}/2"]
+    assert look.asked_for("directory") == paths(2)
 
 
-def test_a_directory_cut_within_a_shard_keeps_those_whose_leaf_is_left(
+def test_clients_of_a_small_service_are_not_in_its_first_shard_when_it_grows(
     look: Looker, service: MemoryService
 ):
-    """Else everybody who keeps the last shard would sit on its one node."""
-    listing = many(service, 1)
-    service.nodes.append(service.node(1))
-    service.publish({"demo": [*listing, service.nodes[-1]]})
-    keep(look, 24)
+    service.publish({"demo": many(service, 1)})
     look()
-    name = directory.model_id("demo")
-    spare = look.shard().spare
-    assert spare is not None
-    assert look.asked_for("directory") == [f"/directory/{name}/{spare // 16}"]
-    look.restart()
-    keep(look, 16)
-    assert trusted(look()) == [service.nodes[-1].leaf.leaf_hash()]
+    draw = look.states.load().draw
+    assert draw is not None
+    assert draw.sizes == {}
 
 
 def test_a_failing_shard_gets_one_spare_and_no_more(look: Looker, service: MemoryService):
     service.publish({"demo": many(service, 3)})
-    name = directory.model_id("demo")
-    keep(look, 20)
+    keep(look, 1, 2, size=48)
     withhold(service, of_shard(service, 1)[:1])  # with four empty slots: five of sixteen
-    look()
-    spare = look.shard().spare
-    assert spare is not None
-    assert spare // 16 in (0, 2)
-    assert look.shard().leaf == 20
+    assert len(trusted(look())) == LISTED
+    assert look.asked_for("directory") == paths(1, 2)
     withhold(service, service.nodes)
-    look.restart()  # another process, the same window
+    look.restart()  # another process
     assert look.refused().code == "unavailable"
-    assert look.asked_for("directory") == [
-        f"/directory/{name}/1",
-        f"/directory/{name}/{spare // 16}",
-    ]
+    assert look.asked_for("directory") == paths(1, 2)
 
 
-def test_no_third_shard_is_looked_at_in_a_window_however_often_one_looks(
-    look: Looker, service: MemoryService
-):
+def test_the_kept_shard_is_taken_again_when_it_can_be(look: Looker, service: MemoryService):
+    service.publish({"demo": many(service, 3)})
+    keep(look, 1, 2, size=48)
+    withhold(service, of_shard(service, 1))
+    look()
+    service.files.clear()
+    look()
+    assert look.asked_for("directory") == paths(1)
+
+
+def test_no_third_shard_is_looked_at_however_often_one_looks(look: Looker, service: MemoryService):
     service.publish({"demo": many(service, 3)})
     withhold(service, service.nodes)
     seen: set[str] = set()
-    for _ in range(24):  # a third would be drawn in each with one in two
+    for later in range(24):  # a third would be drawn in each with one in two
         look.restart()
-        assert look.refused().code == "unavailable"
+        assert look.refused(NOW + 20 * later).code == "unavailable"
         seen.update(look.asked_for("directory"))
     assert len(seen) == 2
 
 
-def test_each_model_keeps_a_shard_of_its_own(look: Looker, service: MemoryService):
+def test_all_models_are_drawn_together(look: Looker, service: MemoryService):
     full = many(service, 2)
-    service.publish({"demo": full, "other": full[:16]})
+    service.publish({"demo": full, "other": full})
     snapshot = look()
-    kept = look.states.load().shards
-    assert set(kept) == {directory.model_id(name) for name in ("demo", "other")}
+    draw = look.states.load().draw
+    assert draw is not None
+    assert draw.sizes == {directory.model_id(name): 32 for name in ("demo", "other")}
+    kept = look.shards(32)
     assert "serve other models" in str(snapshot.refused["other"])
-    service.publish({"demo": [*full[16:], *full[:16]], "other": full[:16]})
-    look.restart()
-    look()
-    assert look.shard() == kept[directory.model_id("demo")]
+    numbers = [path.rsplit("/", 1)[1] for path in look.asked_for("directory")]
+    assert numbers == [str(number) for number in (kept[0], *kept)]
 
 
 def test_too_many_models_in_a_day_are_refused_and_push_nothing_out(
     look: Looker, service: MemoryService
 ):
-    names = {f"{number:064x}": Shard(leaf=0, drawn=NOW - 5) for number in range(256)}
-    look.states.update(lambda old: replace(old, shards=names))
+    service.publish({"demo": many(service, 2)})
+    names = {f"{number:064x}": 17 for number in range(256)}
+    draw = Draw(seed=bytes(32), drawn=NOW - 5, sizes=names)
+    look.states.update(lambda old: replace(old, draw=draw))
     assert "256 models" in str(look.refused())
-    assert look.states.load().shards == names
+    assert look.states.load().draw == draw
 
 
 # Step 7: nodes.
@@ -643,7 +648,7 @@ def test_a_shard_with_more_than_a_quarter_empty_is_refused_unread(
 ):
     full = many(service, 2)
     service.publish({"demo": full})
-    keep(look, 0)
+    keep(look, 0, size=32)
     assert len(trusted(look())) == LISTED
     full[5] = None
     service.publish({"demo": full})
@@ -658,11 +663,10 @@ def test_a_shard_with_more_than_a_quarter_empty_is_refused_unread(
 
 def test_empty_and_failing_count_together(look: Looker, service: MemoryService):
     service.publish({"demo": [*many(service, 1), service.node(1), service.node(2)]})
-    keep(look, 3)
+    keep(look, 0, size=18)
     withhold(service, of_shard(service, 0)[:1])
     service.files[f"/directory/{directory.model_id('demo')}/1"] = b""  # nothing else to be had
     assert "not served" in str(look.refused())
-    assert look.shard().spare in (16, 17)
 
 
 def test_a_last_shard_of_few_counts_its_own_places(look: Looker, service: MemoryService):
@@ -670,7 +674,7 @@ def test_a_last_shard_of_few_counts_its_own_places(look: Looker, service: Memory
     more = [service.node(number) for number in range(5)]
     service.nodes += more
     service.publish({"demo": [*listing, *more]})
-    keep(look, 18)
+    keep(look, 1, size=21)
     withhold(service, more[:1])
     assert len(trusted(look())) == 4
     withhold(service, more[:2])

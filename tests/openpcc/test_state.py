@@ -11,14 +11,14 @@ from attestation.policy import Mark
 from attestation.strict_json import StrictJSONError
 from openpcc import state
 from openpcc.errors import ConfigurationError
-from openpcc.state import ClientState, Position, Shard, StateFile
+from openpcc.state import ClientState, Draw, Position, StateFile
 
 KNOWN = ClientState(
     checkpoint=b"note",
     witnessed=1800000000,
     service=Position(index=6, sequence=2),
     status=Position(index=4, sequence=4),
-    shards={"aa": Shard(leaf=3, drawn=1800000000)},
+    draw=Draw(seed=bytes(range(32)), drawn=1800000000, sizes={"aa": 200}),
     marks={bytes(32): Mark(number=7, time=5)},
 )
 
@@ -76,17 +76,23 @@ def test_a_smaller_tree_does_not_replace_a_larger_one_however_late_it_was_cosign
     assert state.newest(smaller, larger).checkpoint == larger.checkpoint
 
 
-def test_a_spare_shard_is_written_and_read_back():
-    shards = {"aa": Shard(leaf=3, drawn=1800000000, spare=5, spare_drawn=1800000060)}
-    assert state.decode(state.encode(ClientState(shards=shards))).shards == shards
+def test_what_others_remember_meanwhile_leaves_the_draw_alone():
+    assert state.newest(KNOWN, ClientState(witnessed=1)).draw == KNOWN.draw
+
+
+@pytest.mark.parametrize("seed", [b"", bytes(31), bytes(33)])
+def test_a_seed_of_another_length_is_refused(seed: bytes):
+    draw = Draw(seed=seed, drawn=0)
+    with pytest.raises(StrictJSONError, match="seed"):
+        state.decode(state.encode(ClientState(draw=draw)))
 
 
 def test_a_state_that_could_not_be_read_again_is_not_written(tmp_path: Path):
     file = StateFile(tmp_path)
     file.update(lambda _: KNOWN)
-    huge = {f"{number:064x}": Shard(leaf=0, drawn=0) for number in range(12000)}
+    huge = Draw(seed=bytes(32), drawn=0, sizes={f"{n:064x}": 10**9 for n in range(16000)})
     with pytest.raises(ConfigurationError, match="exceed"):
-        file.update(lambda old: replace(old, shards=huge))
+        file.update(lambda old: replace(old, draw=huge))
     assert file.load() == KNOWN
 
 
