@@ -129,7 +129,7 @@ def fingerprint(folder: Path) -> tuple[object, ...]:
 
 
 def retired(folder: Path, *, before: float) -> frozenset[bytes]:
-    """Give the ids of the keys that were retired before a time.
+    """Give the ids of the keys that were retired before a time, and of which no file is left.
 
     Raises:
         ConfigurationError: the folder cannot be read.
@@ -138,11 +138,8 @@ def retired(folder: Path, *, before: float) -> frozenset[bytes]:
         found = [(path, path.stat().st_mtime) for path in key_files.files(folder)]
     except OSError as error:
         raise ConfigurationError(f"{folder}: {error.strerror}") from error
-    return frozenset(
-        key_files.named(path)[1]
-        for path, when in found
-        if path.suffix == ".retired" and when < before
-    )
+    gone = {key_files.named(path)[1] for path, when in found if _retired(path) and when < before}
+    return frozenset(gone - {key_files.named(path)[1] for path, _ in found if not _retired(path)})
 
 
 def create(folder: Path, *, now: int, wait: int | None = None) -> SigningKey:
@@ -198,6 +195,10 @@ def retire(folder: Path, prefix: str, *, now: int, stolen: bool = False) -> KeyR
             )
         key_files.erase(found[0].path, now=now)
         return rest
+
+
+def _retired(path: Path) -> bool:
+    return path.suffix == ".retired"
 
 
 def _taken(folder: Path) -> set[int]:

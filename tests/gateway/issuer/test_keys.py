@@ -165,6 +165,8 @@ def test_a_key_that_cannot_be_deleted_stays_live(folder: Path, monkeypatch) -> N
     with pytest.raises(ConfigurationError, match="live still"):
         keys.retire(folder, older.public.id.hex(), now=NOW + HOUR)
     assert len(keys.load(folder).keys) == 2
+    # Its batches are known for as long as it signs: else they are charged a second time.
+    assert keys.retired(folder, before=NOW + 2 * HOUR) == frozenset()
 
 
 @pytest.mark.parametrize("prefix", ["", "0000000", "00000000", "*", "zzzzzzzzzz"])
