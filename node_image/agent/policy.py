@@ -185,8 +185,12 @@ def _check_state(body: Json, path: str) -> None:
 
 def _set_budget(body: Json, path: str, budget: int) -> None:
     """Hold every limit of the body to the budget shared by all its choices; set one if none is."""
+    if budget == 0:
+        return
     names = LIMIT_FIELDS.get(path)
-    if names is None or budget == 0:
+    if names is None:  # embeddings write no tokens; each input counts as one
+        if _several(body.get("input")) > budget:
+            raise _over_budget("input")
         return
     share = budget // _choices(body)
     given = [(name, body[name]) for name in names if body.get(name) is not None]
@@ -211,11 +215,14 @@ def _choices(body: Json) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             raise _malformed(f"{name} must be a positive integer", name)
         counts.append(value)
-    prompt = body.get("prompt")
-    prompts = 1
+    return max(counts, default=1) * _several(body.get("prompt"))
+
+
+def _several(prompt: object) -> int:
+    """Count the prompts or inputs: a list of texts or of token lists has several."""
     if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int):
-        prompts = len(prompt)
-    return max(counts, default=1) * prompts
+        return len(prompt)
+    return 1
 
 
 def _set_cache_salt(body: Json, cache_key: bytes | None) -> None:

@@ -56,6 +56,9 @@ def test_the_members_are_those_that_the_node_reads():
         ("/v1/completions", {"max_tokens": 100, "prompt": [[1]] * 10, "n": 2, "best_of": 4}, 4096),
         ("/v1/responses", {"max_output_tokens": 5000}, 8192),
         ("/v1/embeddings", {"input": "text", "max_tokens": 9999}, 256),
+        ("/v1/embeddings", {"input": ["text"] * 257}, 512),
+        ("/v1/embeddings", {"input": [[1, 2]] * 1024}, 1024),
+        ("/v1/embeddings", {"input": [1] * 1024}, 256),
     ],
 )
 def test_the_budget_is_the_smallest_that_allows_the_body(
@@ -71,6 +74,13 @@ def test_what_the_node_refuses_has_no_budget(name: str, wrong: object):
     assert of("/v1/completions", **{name: wrong}) is None
     with pytest.raises(InnerRefusal):
         admitted("/v1/completions", 4096, {name: wrong})
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "n"])
+def test_a_number_that_nothing_could_write_has_no_budget(name: str):
+    """It ended in an error of Python's when the price was told: no text of so many digits."""
+    body = json.loads(f'{{"{name}": {"9" * 4300}, "prompt": ["a", "b"]}}')
+    assert of("/v1/completions", **body) is None
 
 
 numbers = st.integers(1, 5000)
@@ -89,6 +99,7 @@ bodies = st.fixed_dictionaries(
         "n": st.integers(1, 9),
         "best_of": st.integers(1, 9),
         "prompt": prompts,
+        "input": prompts,
     },
 )
 

@@ -213,6 +213,17 @@ def test_embeddings_have_no_output_limit():
     assert "max_tokens" not in admitted("/v1/embeddings", under=terms(max_output=256), input="x")
 
 
+def test_embeddings_of_many_inputs_are_not_one_request():
+    """One token paid for as many inputs as fit into 47 MiB."""
+    embeddings, budget = "/v1/embeddings", terms(max_output=256)
+    assert len(admitted(embeddings, under=budget, input=["x"] * 256)["input"]) == 256
+    found = refused(embeddings, under=budget, input=["x"] * 257)
+    assert (found.code, found.status, found.param) == ("output-limit", 400, "input")
+    assert refused(embeddings, under=budget, input=[[1, 2]] * 257).code == "output-limit"
+    assert len(admitted(embeddings, under=budget, input=[1] * 8192)["input"]) == 8192
+    assert len(admitted(embeddings, under=terms(), input=["x"] * 257)["input"]) == 257
+
+
 def test_every_request_has_a_prefix_cache_of_its_own():
     first, second = (admitted(under=terms(cache=True))["cache_salt"] for _ in range(2))
     assert first != second
