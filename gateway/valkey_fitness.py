@@ -2,8 +2,8 @@
 
 Judged by the server's own INFO, of which these lines matter:
 
-    role:master  cluster_enabled:0  maxmemory_policy:noeviction  maxmemory:0  used_memory:1048576
-    aof_enabled:1  aof_last_write_status:ok
+    role:master  second_repl_offset:-1  cluster_enabled:0  aof_enabled:1  aof_last_write_status:ok
+    maxmemory_policy:noeviction  maxmemory:0  used_memory:1048576
 
 How often the file is written to disk (`appendfsync`) does not stand there: docs/admission.md.
 """
@@ -28,11 +28,14 @@ class Trouble(Enum):
     EVICTS = "may-evict"
     NO_FILE = "no-append-only-file"
     REPLICA = "replica"
+    PROMOTED = "was-replica"
     CLUSTER = "cluster"
     FULL = "full"
 
 
-UNFIT = frozenset({Trouble.EVICTS, Trouble.NO_FILE, Trouble.REPLICA, Trouble.CLUSTER})
+UNFIT = frozenset(
+    {Trouble.EVICTS, Trouble.NO_FILE, Trouble.REPLICA, Trouble.PROMOTED, Trouble.CLUSTER}
+)
 """Troubles of a server that would do what it is asked, and must not be asked."""
 
 
@@ -48,6 +51,8 @@ def judge(info: Mapping[str, str]) -> Trouble | None:
     """Say what is wrong with a server, by its INFO; what it does not say counts as wrong."""
     if info.get("role") != "master":
         return Trouble.REPLICA
+    if info.get("second_repl_offset") != "-1":
+        return Trouble.PROMOTED  # it has what it had copied; a restart is the operator's word
     if info.get("cluster_enabled") != "0":
         return Trouble.CLUSTER  # its failover may forget what was answered
     if info.get("maxmemory_policy") != "noeviction":

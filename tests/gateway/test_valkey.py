@@ -240,7 +240,7 @@ def test_a_caller_that_leaves_puts_no_connection_out_of_step(redis: RedisServer)
 async def answer_to_another(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """A server whose answer to a script is one call old."""
     info = (
-        b"role:master\r\ncluster_enabled:0\r\nmaxmemory_policy:noeviction\r\n"
+        b"role:master\r\nsecond_repl_offset:-1\r\ncluster_enabled:0\r\nmaxmemory_policy:noeviction\r\n"
         b"aof_enabled:1\r\naof_last_write_status:ok"
     )
     while data := await reader.read(1 << 16):
@@ -366,6 +366,20 @@ def test_a_server_that_was_set_to_forget_while_it_ran_is_found_out(redis: RedisS
         redis.ask("CONFIG", "SET", "maxmemory-policy", "noeviction")
         await one.server.look()
         assert await code(one.spent.admit([A], ONE, SOON)) == "ok"
+
+    play(redis, script)
+
+
+def test_a_replica_that_was_made_the_primary_is_found_out(redis: RedisServer) -> None:
+    """It may lack what the one before had taken: those tokens would pay again."""
+
+    async def script(one: Gateway) -> None:
+        assert await code(one.spent.admit([A], ONE, SOON)) == "ok"
+        redis.ask("REPLICAOF", "127.0.0.1", "9")
+        redis.ask("REPLICAOF", "NO", "ONE")
+        await one.server.look()
+        assert one.server.trouble is Trouble.PROMOTED
+        assert await code(one.spent.admit([A], ONE, SOON)) == "token-store"
 
     play(redis, script)
 
