@@ -24,6 +24,7 @@ from openpcc.protocol.hpke.suite import Suite
 from openpcc.protocol.sealing import content, request
 from openpcc.protocol.sealing.reply import HEAD_SIZE, ReplyOpener
 from openpcc.protocol.sealing.request import SealedRequest
+from openpcc.tokens import issuance
 from transparency_log import client as log_client
 from transparency_log import scan
 from transparency_log.checkpoint import parse_checkpoint
@@ -210,6 +211,10 @@ def any_relay_code(patch: pytest.MonkeyPatch) -> None:
             return httpx.Response(error.status, request=request)
 
     patch.setattr(transport.Transport, "handle_request", handle)
+
+
+def any_issuer_key(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(issuance, "choose_key", lambda offered, _terms: offered.issuer_keys()[0])
 
 
 def no_header(patch: pytest.MonkeyPatch) -> None:

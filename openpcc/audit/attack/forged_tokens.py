@@ -5,7 +5,7 @@ service is a genuine one: an issuer cannot see what it signs, so anybody with an
 """
 
 import secrets
-from functools import cached_property
+from functools import cache
 
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -46,10 +46,10 @@ class Stranger:
     """
 
     def __init__(self) -> None:
-        self._private = rsa.generate_private_key(EXPONENT, KEY_BITS)
+        self._private = _private_key()
         self.asked: list[bytes] = []
 
-    @cached_property
+    @property
     def key(self) -> IssuerKey:
         """Its public half."""
         return IssuerKey(n=self._private.public_key().public_numbers().n, e=EXPONENT)
@@ -106,6 +106,12 @@ def of_another_service(target: Target, terms: Terms) -> HeldToken:
         raise IssuerError("answer", 200, "a signature is not of its key") from error
     finally:
         issuer.close()
+
+
+@cache
+def _private_key() -> rsa.RSAPrivateKey:
+    """Make a key for this process: one takes a while, and shows as much as many."""
+    return rsa.generate_private_key(EXPONENT, KEY_BITS)
 
 
 def _nonce(holder: Ed25519PrivateKey) -> bytes:

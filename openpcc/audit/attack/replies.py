@@ -139,6 +139,8 @@ def _fed(target: Target, answer: Answer, gained: str, *, checked: bool = False) 
 def _honest(target: Target, answer: Answer) -> None:
     try:
         status = _exchange(target, answer).status
+    except NotTriedError:
+        raise
     except OpenPCCError as error:
         raise NotTriedError(f"an honest exchange failed: {error}") from error
     if status != 200:
