@@ -4,9 +4,10 @@ Steps, each with the functions that clients use:
 
 1. keys       along every way; the same, and those of the log         `service_tail`
 2. tail       checkpoint, service entry and status along every way    `service_tail`
-3. listing    every shard, proved to the roots of the service entry   `listing`
-4. places     no machine changed its place                            `places`
-5. nodes      every listed node judged by the trust decision          `listed_nodes`
+3. admission  what entries and issuer say of it                       `issuer`, `token_terms`
+4. listing    every shard, proved to the roots of the service entry   `listing`
+5. places     no machine changed its place                            `places`
+6. nodes      every listed node judged by the trust decision          `listed_nodes`
 
 It shows what these ways showed at this time. A gateway that tells the audit's direct connection
 from its users can show both the same and something else to a chosen user behind another relay;
@@ -21,6 +22,7 @@ from pathlib import Path
 from openpcc import clock
 from openpcc.audit import listed_nodes
 from openpcc.audit.gateway_tests import GATEWAY
+from openpcc.audit.issuer import AdmissionReader
 from openpcc.audit.listed_nodes import Nodes, NodesReader
 from openpcc.audit.listing import Listing, ListingReader, WindowOverError
 from openpcc.audit.places import KnownPlaces, places_finding
@@ -35,9 +37,11 @@ from openpcc.audit.service_tail import (
     unread_tail,
     ways_section,
 )
+from openpcc.audit.token_terms import TERMS
 from openpcc.config import ClientPolicy
 from openpcc.errors import DirectoryError
 from openpcc.judging import Judge
+from openpcc.protocol.privacypass import IssuerDirectory
 from openpcc.record import Record, RecordReader
 from openpcc.state import StateFile
 from openpcc.trust import LogView
@@ -60,6 +64,7 @@ class GatewayAudit:
         paths: ways to the service.
         states: what was accepted before; each way is held against it.
         log: of the log itself or a mirror of it; None: there is no such way.
+        issuer: fetches the directory of the token issuer; None: none is configured.
         folder: where places of machines are remembered; None: nowhere.
         now: the local clock.
         wait: waits so many seconds.
@@ -70,6 +75,7 @@ class GatewayAudit:
     paths: Sequence[ServicePath]
     states: StateFile
     log: LogClient | None = None
+    issuer: Callable[[], IssuerDirectory] | None = None
     folder: Path | None = None
     now: Callable[[], int] = clock.now
     wait: Callable[[float], object] = time.sleep
@@ -121,6 +127,7 @@ class GatewayAudit:
                 *(keys_logged(path, record) for path in self.paths),
                 *tail.findings,
                 tail.split,
+                *self._admission(usable, record),
             ),
             facts=tail_facts(record),
         )
@@ -142,6 +149,14 @@ class GatewayAudit:
             return reader.read(usable, now=self.now())
         except OutOfTimeError as error:
             return unread_tail(str(error))
+
+    def _admission(self, usable: Sequence[ServicePath], record: Record | None) -> Sequence[Finding]:
+        if record is None:
+            return _skipped("there is no record that counts", (*TERMS, "gateway.issuer-directory"))
+        reader = AdmissionReader(
+            policy=self.policy, log=self.log or usable[0].log, directory=self.issuer
+        )
+        return reader.findings(record, now=self.now())
 
     def _listed(
         self, usable: Sequence[ServicePath], record: Record, view: LogView

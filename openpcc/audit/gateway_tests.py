@@ -39,6 +39,20 @@ GATEWAY = Tests(
         "gateway.tail-split": Tested(
             text="service entry and status are the same on every way", remedy=SHOWN_APART
         ),
+        "gateway.admission": Tested(
+            text="how the service lets people in, at what price, and where that changed"
+        ),
+        "gateway.issuer-keys": Tested(
+            text="all service entries of a window list the same issuer keys",
+            remedy="tokens of such a window can tell who bought them: use none of them, keep this "
+            "report, and tell whoever uses the service",
+        ),
+        "gateway.issuer-rotation": Tested(text="issuer keys that came, took over or went"),
+        "gateway.issuer-directory": Tested(
+            text="the issuer offers the issuer keys of the newest service entry and no other",
+            remedy="somebody may be given a key of his own, by which his tokens are known; clients "
+            f"refuse it: keep this report, and {OPERATOR}",
+        ),
         "gateway.shard": Tested(
             text="every shard of every directory is served, and proved to the root in the log",
             remedy=AGAIN,

@@ -1,11 +1,12 @@
 """`openpcc audit gateway URL`: what a service serves, on different ways, against the log.
 
 The gateway is asked directly and through the relay, so it learns the auditor's address; the log is
-read from the gateway's mirror, and with `--log` from the log itself. Exit code 3 if nobody answered
-at all.
+read from the gateway's mirror, and with `--log` from the log itself; the issuer of the
+configuration is asked for its directory. Exit code 3 if nobody answered at all.
 """
 
 import argparse
+from collections.abc import Callable
 from contextlib import ExitStack
 
 from openpcc.audit.gateway import GatewayAudit
@@ -13,6 +14,9 @@ from openpcc.audit.log_files import LogFiles
 from openpcc.audit.report import AuditReport
 from openpcc.cli.audit import output, service
 from openpcc.config import checked_url
+from openpcc.protocol.privacypass import IssuerDirectory
+from openpcc.token_settings import TokenSettings
+from openpcc.tokens.issuer import Issuer
 from transparency_log.client import LogClient
 
 
@@ -51,5 +55,17 @@ def audit(args: argparse.Namespace) -> AuditReport:
             paths=[found.path("direct", direct), found.path("relay", relay)],
             states=found.states,
             log=log,
+            issuer=_issuer(service.issuer_of(args), stack),
             folder=found.folder,
         ).run()
+
+
+def _issuer(
+    settings: TokenSettings | None, stack: ExitStack
+) -> Callable[[], IssuerDirectory] | None:
+    """Reach the issuer; it is asked for its directory, as anybody may, without a credential."""
+    if settings is None:
+        return None
+    issuer = Issuer(settings)
+    stack.callback(issuer.close)
+    return issuer.directory

@@ -15,6 +15,7 @@ from openpcc.cli.verify.given import client_policy
 from openpcc.config import ClientConfig, ClientPolicy, checked_url
 from openpcc.errors import ConfigurationError
 from openpcc.state import StateFile
+from openpcc.token_settings import TokenSettings
 
 MINUTES = 30
 """Minutes an audit may take."""
@@ -92,6 +93,13 @@ def opened(args: argparse.Namespace) -> Iterator[Service]:
             ca=_ca(args),
             _opened=stack,
         )
+
+
+def issuer_of(args: argparse.Namespace) -> TokenSettings | None:
+    """Give the issuer that the configuration names; None: there is none."""
+    if args.config is None and args.relay is not None:
+        return None
+    return ClientConfig.load(args.config).tokens
 
 
 def _ca(args: argparse.Namespace) -> Path | None:

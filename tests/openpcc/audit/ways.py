@@ -11,6 +11,7 @@ from openpcc.audit.report import AuditReport, Outcome
 from openpcc.audit.service_path import Deadline, ServicePath
 from openpcc.carrier import Carrier
 from openpcc.errors import TransportError
+from openpcc.protocol.privacypass import IssuerDirectory
 from openpcc.state import StateFile
 from tests.fakes.memory_service import MemoryCarrier, MemoryService
 from tests.fakes.world import NOW
@@ -24,8 +25,9 @@ class Ways:
     alone; what it changes of `service` before `part` is everybody's.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.service = MemoryService(folder)
+    def __init__(self, folder: Path, service: MemoryService | None = None) -> None:
+        self.service = service or MemoryService(folder)
+        self.issuer: Callable[[], IssuerDirectory] | None = None
         self.folder = folder / "audit"
         self.waited: list[float] = []
         self.now = NOW
@@ -68,6 +70,7 @@ class Ways:
             paths=self.paths(),
             states=StateFile(self.folder),
             log=LogClient(policy.log, self.read_log) if self.log else None,
+            issuer=self.issuer,
             folder=self.folder if self.remember else None,
             now=lambda: self.now,
             wait=self.waited.append,
