@@ -7,7 +7,8 @@ In this order (OpenID Connect Core 1.0, 3.1.3.7; RFC 7519, RFC 7517):
                  provider's and made for it, the signature is good
 3. claims        issuer, audience, expiry, time of issue, subject
 
-A token for several audiences is refused: another one of them could use it here.
+What the provider signs for another purpose is refused by its type: an access token (RFC 9068) and a
+logout token (OpenID Connect Back-Channel Logout 1.0, 2.4) can have our audience too. A token for several audiences is refused: another one of them could use it here.
 """
 
 import hashlib
@@ -111,6 +112,8 @@ def peek(token: str) -> Unverified:
         raise CredentialError("not a JWT") from error
     issuer, header = found["payload"].get("iss"), found["header"]
     kid, algorithm = header.get("kid"), header.get("alg")
+    if str(header.get("typ", "JWT")).upper() != "JWT" or "events" in found["payload"]:
+        raise CredentialError("a token for another purpose")
     if not (isinstance(issuer, str) and isinstance(kid, str) and isinstance(algorithm, str)):
         raise CredentialError("the token names no issuer, key or algorithm")
     return Unverified(issuer=issuer, kid=kid, algorithm=algorithm)

@@ -89,6 +89,24 @@ def test_what_clocks_and_spelling_may_differ_in_is_taken(changes) -> None:
     assert verify(token(**changes), PINNED, KEYS, now=NOW) == "carol"
 
 
+@pytest.mark.parametrize("kind", ["at+jwt", "logout+jwt", "application/at+jwt", 7])
+def test_what_the_provider_signs_for_another_purpose_is_no_id_token(kind: object) -> None:
+    """Access and logout tokens can have our audience, and come into other hands than its own."""
+    with pytest.raises(CredentialError):
+        verify(token(header={"typ": kind}), PINNED, KEYS, now=NOW)
+
+
+def test_a_logout_token_without_a_type_is_no_id_token() -> None:
+    event = {"http://schemas.openid.net/event/backchannel-logout": {}}
+    with pytest.raises(CredentialError):
+        verify(token(events=event), PINNED, KEYS, now=NOW)
+
+
+@pytest.mark.parametrize("kind", ["JWT", "jwt", None])
+def test_a_type_may_be_left_out(kind: str | None) -> None:
+    assert verify(token(header={"typ": kind}), PINNED, KEYS, now=NOW) == "carol"
+
+
 def test_no_signature_is_no_token() -> None:
     for algorithm in ("none", "None", "NONE", ""):
         made = spelled({"alg": algorithm, "kid": "ec"}, claims())
