@@ -28,8 +28,9 @@ from openpcc.token_settings import PROTECTIONS
 VERSION = 1
 APPLICATION = 0x4F504357  # "OPCW"
 
-BUSY = 10.0
-"""Seconds to wait for another process; its steps take milliseconds."""
+BUSY = 60.0
+"""Seconds to wait for another process. Its steps take milliseconds, but for requests as large as
+they may be: these are sealed within the step that takes their tokens, a second of work each."""
 
 AGAIN = 0.05
 """Seconds between two tries of what SQLite does not wait for."""
