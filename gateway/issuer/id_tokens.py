@@ -8,7 +8,8 @@ In this order (OpenID Connect Core 1.0, 3.1.3.7; RFC 7519, RFC 7517):
 3. claims        issuer, audience, expiry, time of issue, subject
 
 What the provider signs for another purpose is refused by its type: an access token (RFC 9068) and a
-logout token (OpenID Connect Back-Channel Logout 1.0, 2.4) can have our audience too. A token for several audiences is refused: another one of them could use it here.
+logout token (OpenID Connect Back-Channel Logout 1.0, 2.4) can have our audience too. A token for
+several audiences is refused: another one of them could use it here.
 """
 
 import hashlib

@@ -97,7 +97,7 @@ def test_what_the_provider_signs_for_another_purpose_is_no_id_token(kind: object
 
 
 def test_a_logout_token_without_a_type_is_no_id_token() -> None:
-    event = {"http://schemas.openid.net/event/backchannel-logout": {}}
+    event: dict[str, object] = {"http://schemas.openid.net/event/backchannel-logout": {}}
     with pytest.raises(CredentialError):
         verify(token(events=event), PINNED, KEYS, now=NOW)
 
