@@ -68,6 +68,7 @@ $(PEERS)/.stamp: requirements/peers.txt
 
 bench: setup peers          ## every figure of docs/figures.md, each beside its baseline in one run
 	@for script in bench/bench_*.py; do $(BIN)/python $$script; done
+	@for part in gpu_bundles routing leak; do $(BIN)/python -m bench.$$part; done
 
 embedded-model: setup       ## train the demonstration model again (about 40 minutes)
 	@node_image/embedded/train/run.sh
