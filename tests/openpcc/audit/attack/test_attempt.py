@@ -4,6 +4,7 @@ import pytest
 
 from openpcc.audit.attack.attempt import (
     Attack,
+    NotAskedError,
     NotTriedError,
     Refused,
     SucceededError,
@@ -65,6 +66,12 @@ def test_whatever_goes_wrong_shows_nothing_and_is_told(error: Exception):
     assert found.outcome is Outcome.SKIP
     assert found.required
     assert str(error) in (found.actual or "")
+
+
+def test_what_a_service_does_not_have_nobody_asks_for():
+    found = row(NotAskedError("nothing is paid"))
+    assert (found.outcome, found.required) == (Outcome.SKIP, False)
+    assert found.actual == "nothing is paid"
 
 
 def test_where_proofs_were_kept_for_a_moment_is_left_out():
