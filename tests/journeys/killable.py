@@ -21,7 +21,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ class Steps:
     def __init__(self, folder: Path, script: str) -> None:
         self._folder = folder
         self._script = script
+        self._exchanges = 0
         self._taken = contextvars.ContextVar[list[int] | None]("taken", default=None)
         self._database: psycopg.Connection[Any] | None = None
 
@@ -54,8 +56,12 @@ class Steps:
         answer = program.__call__
 
         async def counted(server: Any, scope: Any, receive: Any, send: Any) -> None:
-            self._taken.set([0] if scope["method"] == "POST" else None)
-            await answer(server, scope, receive, send)
+            if scope["method"] != "POST":
+                await answer(server, scope, receive, send)
+                return
+            self._taken.set([0])
+            with self._noted():
+                await answer(server, scope, receive, send)
 
         program.__call__ = counted
         # uvloop's sockets are out of sight; asyncio's are not, and the program is the same.
@@ -64,6 +70,17 @@ class Steps:
             setattr(socket.socket, name, self._around(getattr(socket.socket, name)))
         self._count_database()
         self._count_threads()
+
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        """Let the test know that an exchange is under way: its last steps come after the answer."""
+        self._exchanges += 1
+        note = self._folder / f"busy-{os.getpid()}-{self._exchanges}"
+        note.touch()
+        try:
+            yield
+        finally:
+            note.unlink()
 
     def _count_database(self) -> None:
         wait = self._around(psycopg.Connection.wait)

@@ -41,18 +41,25 @@ class Trap:
 
     @property
     def sprung(self) -> bool:
-        while (self.folder / "taken").exists():
-            time.sleep(0.001)  # whoever took the step is about to act
+        """Whether a line was taken; looked at when no exchange is under way."""
+        end = time.monotonic() + 20
+        while any(_alive(one.name.split("-")[1]) for one in self.folder.glob("busy-*")):
+            assert time.monotonic() < end, "an exchange never ends"
+            time.sleep(0.002)
+        return self.acted
+
+    @property
+    def acted(self) -> bool:
         return (self.folder / "sprung").exists()
 
     def every_step(
-        self, script: str, action: Callable[[], str], *, times: int = 1
+        self, script: str, action: Callable[[], str], *, times: int = 1, stride: int = 1
     ) -> Iterator[int]:
         """Arm step 1, then 2, …; the caller lets something happen for each, until one is not taken.
 
         `action` is asked for each: it may name another process by then.
         """
-        for step in count(1):
+        for step in count(1, stride):
             assert step < ENDLESS, "it never ends"
             self.arm(*[f"{script} {step} {action()}"] * times)
             yield step
@@ -122,7 +129,7 @@ class KillableStack(PaidStack):
         over = threading.Event()
 
         def watch() -> None:
-            while not self.trap.sprung and not over.wait(0.01):
+            while not self.trap.acted and not over.wait(0.01):
                 pass
             if self.trap.sprung:
                 start()
@@ -140,6 +147,13 @@ class KillableStack(PaidStack):
         self.clock.move(seconds)
         self.publish_status([self.release])
         self.wait_ready()
+
+
+def _alive(process: str) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except FileNotFoundError:
+        return False
 
 
 def _ready(program: Program) -> bool:

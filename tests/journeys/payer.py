@@ -42,6 +42,7 @@ class Payer:
         self.name, self.stack = name, stack
         self.config = ClientConfig.load(path)
         self.transport = Transport(self.config)
+        self._tell_issuer("account", "quota", name, "100000")
         self.issued: set[bytes] = set()
         self.served: list[bytes] = []
         """Digests of requests whose whole reply came."""
@@ -101,14 +102,18 @@ class Payer:
 
     def ask(self) -> bool:
         """Make a request; say whether its whole reply came."""
-        opened = httpx.Client(transport=self.transport, base_url="https://demo.example", timeout=60)
         try:
-            answer = opened.post("/v1/chat/completions", json=BODY)
+            self.request()
         except OpenPCCError:
             return False
+        return True
+
+    def request(self) -> None:
+        """Make a request that is served, or raise why not."""
+        opened = httpx.Client(transport=self.transport, base_url="https://demo.example", timeout=60)
+        answer = opened.post("/v1/chat/completions", json=BODY)
         assert answer.status_code == 200, answer.text
         self.served.append(answer.extensions["openpcc"].request_digest)
-        return True
 
     def ask_back_once(self) -> None:
         """Do what the keeper does at one of its times."""
@@ -133,11 +138,7 @@ class Payer:
 
     def charged(self) -> int:
         """Count the tokens that the issuer would bill."""
-        assert self.stack.issuer is not None
-        said = run(
-            "openpcc-issuer",
-            ["account", "usage", "--json", "--config", str(self.stack.issuer.config)],
-        )
+        said = self._tell_issuer("account", "usage", "--json")
         lines = [json.loads(line) for line in said.splitlines()]
         return sum(line["tokens"] for line in lines if line["name"] == self.name)
 
@@ -154,3 +155,7 @@ class Payer:
         paid = {history.begun[nonce] for nonce in begun}
         assert len(set(self.served)) == len(self.served)
         assert set(self.served) <= paid, "a reply was not paid for"
+
+    def _tell_issuer(self, *words: str) -> str:
+        assert self.stack.issuer is not None
+        return run("openpcc-issuer", [*words, "--config", str(self.stack.issuer.config)])
