@@ -4,6 +4,7 @@ The wallet is opened, or made, when it is first needed: a client of a service wi
 has none.
 """
 
+import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -26,6 +27,9 @@ from openpcc.tokens.wallet import Sealed, Wallet
 
 RECLAIM_EVERY = 300
 """Mean seconds between two requests whose tokens are asked back."""
+
+_INHERITED: list[Issuer | None] = []
+"""Connections of a parent process: kept, so that nothing closes them here."""
 
 S = TypeVar("S", bound=Sealed)
 
@@ -62,6 +66,7 @@ class Purse:
         self._now = now
         self._issuer: Issuer | None = None
         self._filling = threading.Lock()
+        self._process = os.getpid()
         self._closed = False
         self._keeper = Keeper(
             fill=self._top_up,
@@ -97,6 +102,7 @@ class Purse:
 
     def fill(self, terms: Terms) -> int:
         """Buy now, because the user said so. Raises as `issuance.fill`, and ConfigurationError."""
+        self._leave_parents()
         with self._filling:
             return issuance.fill(
                 self.wallet, self._reach(), terms, target=self._settings.stock, now=self._now()
@@ -114,6 +120,7 @@ class Purse:
     def close(self) -> None:
         """End the background, the connections and the file."""
         self._closed = True
+        self._leave_parents()
         if self._issuer is not None:
             self._issuer.close()  # which ends a purchase that is under way; what was begun stays
         self._keeper.close()
@@ -121,11 +128,18 @@ class Purse:
 
     def _reach(self) -> Issuer:
         """Give the connection to the issuer; made when it is first needed."""
+        self._leave_parents()
         if self._issuer is None:
             self._issuer = Issuer(self._settings)
         if self._closed:
             self._issuer.close()
         return self._issuer
+
+    def _leave_parents(self) -> None:
+        """After a fork: the lock may be held for ever, and the connections are the parent's."""
+        if self._process != os.getpid():
+            _INHERITED.append(self._issuer)
+            self._filling, self._issuer, self._process = threading.Lock(), None, os.getpid()
 
     def _top_up(self) -> None:
         terms = self._terms()

@@ -1,6 +1,7 @@
 """Whole transports against a service that wants to be paid, over real sockets."""
 
 import asyncio
+import multiprocessing
 import shutil
 import threading
 from collections.abc import Iterator
@@ -118,6 +119,27 @@ def ask_back(transport: Transport, *, at: int) -> None:
     assert transport.purse is not None
     transport.purse._now = lambda: at
     transport.purse._reclaim()
+
+
+@pytest.mark.filterwarnings("ignore:This process")  # it has threads: servers only
+def test_a_child_waits_for_no_purchase_of_its_parent_and_cuts_none(transport: Transport):
+    """Whoever forks while the keeper buys gave the child a lock that nobody ever opens."""
+    purse = transport.purse
+    assert purse is not None
+    parents = purse._reach()
+
+    def child() -> None:
+        assert purse.fill(terms_of(0)) == 0
+        assert purse._reach() is not parents
+        purse.close()
+
+    with purse._filling:
+        forked = multiprocessing.get_context("fork").Process(target=child)
+        forked.start()
+        forked.join(20)
+        forked.kill()
+    assert forked.exitcode == 0
+    assert purse._reach() is parents
 
 
 def test_a_request_is_paid_for_and_its_tokens_are_gone(
