@@ -201,3 +201,20 @@ def test_payment_hides_no_other_check(
         flag.write_text("")
     assert {name for name, one in found.items() if one is Outcome.FAIL} == SERVERS[check]
     assert {name for name, one in found.items() if one is Outcome.SKIP} <= {"replay-node"}
+
+
+@pytest.mark.long
+def test_the_audit_of_a_paid_service_passes_and_judges_its_issuer(paid: DemoStack):
+    done = subprocess.run(
+        [COMMAND, "audit", "--gateway", paid.gateway.listening, "--json",
+         "--config", str(paid.client)],
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    rows = [one for part in json.loads(done.stdout)["sections"] for one in part["findings"]]
+    found = {one["id"]: one["outcome"] for one in rows if one["id"].startswith("gateway.i")}
+    assert found == {
+        "gateway.issuer-keys": "PASS",
+        "gateway.issuer-rotation": "INFO",
+        "gateway.issuer-directory": "PASS",
+    }

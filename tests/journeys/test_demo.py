@@ -56,9 +56,10 @@ def test_the_demo_pays_with_tokens_and_shows_what_they_do_not_buy(tmp_path: Path
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
+def kept(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator["subprocess.Popen[str]"]:
     process = subprocess.Popen(
-        [*DEMO, "--keep"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        [*DEMO, "--keep", *getattr(request, "param", ())],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         env={**os.environ, "TMPDIR": str(tmp_path), "PYTHONUNBUFFERED": ""},
     )  # fmt: skip
     yield process
@@ -89,6 +90,25 @@ def test_a_kept_demo_prints_base_url_and_key_and_ends_with_ctrl_c(
     assert kept.wait(timeout=30) == 0
     assert list(tmp_path.iterdir()) == []
     assert programs_below(tmp_path) == []
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("kept", [("--tokens",)], indirect=True)
+def test_a_kept_demo_with_tokens_prints_commands_that_work(
+    kept: "subprocess.Popen[str]", tmp_path: Path
+):
+    assert kept.stdout is not None
+    said = list(iter(kept.stdout.readline, "stop with Ctrl-C\n"))
+    [config] = [line.split("=")[1].strip() for line in said if "OPENPCC_CONFIG=" in line]
+    commands = [line.split()[1:] for line in said if line.startswith("  .venv/bin/openpcc ")]
+    words = [" ".join(one[:2]) for one in commands]
+    assert {"wallet", "wallet fill", "audit attack"} <= set(words)
+    for command in [one for one in commands if one[0] in ("wallet", "audit")]:
+        done = subprocess.run(
+            [DEMO[0], *command], capture_output=True, text=True, check=False, timeout=110,
+            cwd=tmp_path, env={**os.environ, "OPENPCC_CONFIG": config},
+        )  # fmt: skip
+        assert done.returncode == 0, (command, done.stdout, done.stderr)
 
 
 def test_a_kept_demo_ends_and_tidies_up_when_it_is_terminated(
