@@ -3,6 +3,10 @@
 One `Reply` answers one outer request, either whole or as a stream. It is complete only after its
 final chunk; a reply that is abandoned before leaves the client with a truncated message, which the
 client must take as an error. The inner status is the answer's, the outer one is always 200.
+
+Answers that are at hand are padded to one of few lengths: files are public, and the evidence of a
+node, or a refusal, would be known to the relay by its length, and with it a client's shard. A
+stream is padded by the node.
 """
 
 from gateway import asgi
@@ -28,7 +32,7 @@ class Reply:
             bhttp.Response(status=status, headers=fields, content=content)
         )
         await self._start()
-        *first, last = chunks.split(message)
+        *first, last = chunks.split(_padded(message))
         for chunk in first:
             await asgi.part(self._send, self._sealer.seal(chunk))
         await asgi.part(self._send, self._sealer.seal(last, final=True), last=True)
@@ -62,3 +66,12 @@ class Reply:
         if message:
             sealed = b"".join(self._sealer.seal(chunk) for chunk in chunks.split(message))
             await asgi.part(self._send, sealed)
+
+
+def _padded(message: bytes) -> bytes:
+    """Fill up with zero bytes to 4096, 6144, 8192, 12288 bytes, and so on."""
+    step = messages.OUTER_PADDING
+    while 2 * step < len(message):
+        step *= 2
+    size = next(size for size in (step, step + step // 2, 2 * step) if size >= len(message))
+    return message + bytes(size - len(message))
