@@ -156,13 +156,17 @@ class Upload:
 
 
 class KeyCache:
-    """The gateway's key configs, fetched at most once in a while whoever asks."""
+    """The gateway's key configs, fetched at most once in a while whoever asks.
+
+    Everybody who asks meanwhile waits for one fetch, and for no other after it: a gateway that says
+    nothing keeps each of them as long as it keeps one.
+    """
 
     def __init__(self, outbound: Outbound, config: RelayConfig) -> None:
         self._outbound = outbound
         self._url = f"{config.gateway}/ohttp-keys"
         self._lifetime = config.keys_cache
-        self._lock = asyncio.Lock()
+        self._fetching: asyncio.Task[bytes] | None = None
         self._fetched = -config.keys_cache
         self._keys = b""
 
@@ -170,15 +174,20 @@ class KeyCache:
         """Give the configs.
 
         Raises:
-            UpstreamError: none are at hand and the gateway does not give them.
+            UpstreamError: those at hand are too old, and the gateway does not give them.
         """
-        async with self._lock:
-            if time.monotonic() >= self._fetched + self._lifetime or not self._keys:
-                answer = await self._outbound.fetch("GET", self._url, limit=MAX_KEYS)
-                if answer.status != 200:
-                    raise UpstreamError("the gateway has no key configs")
-                self._keys, self._fetched = answer.body, time.monotonic()
+        if self._keys and time.monotonic() < self._fetched + self._lifetime:
             return self._keys
+        if self._fetching is None or self._fetching.done():
+            self._fetching = asyncio.create_task(self._fetch())
+        return await asyncio.shield(self._fetching)
+
+    async def _fetch(self) -> bytes:
+        answer = await self._outbound.fetch("GET", self._url, limit=MAX_KEYS)
+        if answer.status != 200:
+            raise UpstreamError("the gateway has no key configs")
+        self._keys, self._fetched = answer.body, time.monotonic()
+        return self._keys
 
 
 class _Started:
