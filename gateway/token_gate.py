@@ -24,7 +24,7 @@ from openpcc.protocol.payment import (
     carried_tokens,
     encode_reclaimed,
 )
-from openpcc.protocol.sealing import NO_TOKENS, Prefix
+from openpcc.protocol.sealing import NO_TOKENS, Prefix, check_header
 
 SLICE = 8
 """Tokens judged before the event loop gets its turn: 8 take 1.1 ms of processor time, 64 8.9 ms."""
@@ -49,6 +49,7 @@ class Gate(Protocol):
 
         Raises:
             RefusedError: with a code about tokens, `malformed`, `not-ready`.
+            ExpiredError: it has expired meanwhile.
         """
         ...
 
@@ -98,6 +99,8 @@ class TokenGate:
         terms.check_set(carried, prefix.header)
         digest = prefix.request_digest
         names = await _in_slices(terms.judge, carried, digest)
+        # Once more, and now: where this process stood still, the tokens may have been given back.
+        check_header(prefix.header, self._clock())
         await self._spent.admit(names, digest, prefix.header.expires)
         return Tokens(spent=self._spent, names=tuple(names), digest=digest)
 

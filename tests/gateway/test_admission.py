@@ -13,9 +13,10 @@ import pytest
 from gateway.admission import Terms
 from gateway.errors import TOKEN_CODES
 from gateway.publication import Publication
-from gateway.token_gate import SLICE, _in_slices
+from gateway.token_gate import SLICE, TokenGate, _in_slices
+from openpcc.protocol.errors import ExpiredError
 from openpcc.protocol.payment import PAYMENT_FIELD, CarriedToken, Reclaimed
-from openpcc.protocol.sealing import SealedRequest
+from openpcc.protocol.sealing import Prefix, SealedRequest
 from tests.fakes.mint import (
     OUTPUT,
     HeldToken,
@@ -375,3 +376,19 @@ def test_judging_many_tokens_gives_others_their_turn(mints: Mints) -> None:
 
     asyncio.run(run())
     assert turns >= 3
+
+
+def test_a_gateway_that_stood_still_enters_no_request_that_has_expired(
+    found: Service, mints: Mints
+) -> None:
+    """Its tokens may have been given back meanwhile: standing for it, they would be lost."""
+    tokens = mints.new.tokens(2)
+    sealed = seal(found, tokens)
+    prefix = Prefix.parse(sealed.body)
+    fields = paid(tokens, sealed).headers
+    gate = found.program._app.gate
+    assert isinstance(gate, TokenGate)
+    late = TokenGate(gate._replica, gate._spent, lambda: prefix.header.expires + 300.0)
+    with pytest.raises(ExpiredError):
+        asyncio.run(late.admit(fields, prefix))
+    assert pay(found, tokens) == (200, None)
