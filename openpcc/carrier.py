@@ -20,6 +20,7 @@ from pathlib import Path
 
 import httpx
 
+from openpcc import clock
 from openpcc.connections import Sockets, no_cookies, reason, tls
 from openpcc.errors import GatewayError, TransportError
 from openpcc.protocol import messages
@@ -42,6 +43,13 @@ UNREACHED = (httpx.ConnectError, httpx.ConnectTimeout)
 
 MAX_KEYS = 65536
 """Bytes of the gateway's key configs; more is not read."""
+
+LONGEST_REPLY = 4 * 3600 + 900
+"""Seconds from an answer's head to its last byte. A node cuts a reply after four hours; whoever
+feeds one drop by drop, each within the timeout, would hold a caller for years."""
+
+REFUSAL_TIME = 30
+"""Seconds in which the text of a refusal has to come."""
 
 
 class Carrier:
@@ -195,14 +203,24 @@ def _choice(relay: str | Relays) -> Relays:
 
 
 def _chunks(response: httpx.Response, relay: str) -> Iterator[bytes]:
+    end = clock.ticks() + LONGEST_REPLY
     with _translated(relay):
-        yield from response.iter_raw()
+        for chunk in response.iter_raw():
+            _refuse_after(end)
+            yield chunk
 
 
 async def _achunks(response: httpx.Response, relay: str) -> AsyncIterator[bytes]:
+    end = clock.ticks() + LONGEST_REPLY
     with _translated(relay):
         async for chunk in response.aiter_raw():
+            _refuse_after(end)
             yield chunk
+
+
+def _refuse_after(end: float) -> None:
+    if clock.ticks() > end:
+        raise TransportError("the answer has no end; it was cut")
 
 
 @contextmanager
@@ -241,8 +259,9 @@ def _expect(response: httpx.Response, media_type: str) -> None:
 
 def _start(chunks: Iterator[bytes]) -> bytes:
     """Read as much as an error document may have."""
-    data = b""
+    data, end = b"", clock.ticks() + REFUSAL_TIME
     for chunk in chunks:
+        _refuse_after(end)
         data += chunk
         if len(data) > messages.MAX_ERROR:
             break
@@ -250,8 +269,9 @@ def _start(chunks: Iterator[bytes]) -> bytes:
 
 
 async def _astart(chunks: AsyncIterator[bytes]) -> bytes:
-    data = b""
+    data, end = b"", clock.ticks() + REFUSAL_TIME
     async for chunk in chunks:
+        _refuse_after(end)
         data += chunk
         if len(data) > messages.MAX_ERROR:
             break

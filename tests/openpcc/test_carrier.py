@@ -78,6 +78,28 @@ def test_an_answer_fed_for_ever_ends_with_its_time(relay: FarEnd, carrier: Carri
         assert carrier.keys() == b"keys"
 
 
+async def drips_a_refusal(exchange: Exchange) -> None:
+    await exchange.write(b"HTTP/1.1 503 X\r\ntransfer-encoding: chunked\r\n\r\n")
+    while True:
+        await exchange.chunk(b"x")
+        await asyncio.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("script", "bound"), [(drips_its_body, "LONGEST_REPLY"), (drips_a_refusal, "REFUSAL_TIME")]
+)
+def test_a_request_fed_for_ever_ends_too(
+    relay: FarEnd, carrier: Carrier, monkeypatch: pytest.MonkeyPatch, script, bound: str
+):
+    """Each drop comes within the timeout, which counts between two of them."""
+    monkeypatch.setattr(f"openpcc.carrier.{bound}", 0.2)
+    relay.script = script
+    with pytest.raises(TransportError, match="no end"):
+        post(carrier)
+    with pytest.raises(TransportError, match="no end"):
+        asyncio.run(post_async(relay.url))
+
+
 def test_closing_ends_a_wait_in_another_thread(relay: FarEnd, carrier: Carrier):
     asked = threading.Event()
     errors: list[TransportError] = []
