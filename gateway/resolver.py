@@ -31,6 +31,15 @@ MAX_RECORDS = 4096
 PARALLEL = 32
 """Questions asked at one time."""
 
+METADATA = frozenset(
+    ipaddress.ip_address(text)
+    for text in ("fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.63.129.16", "192.0.0.192")
+)
+"""Metadata services that are not link-local: of AWS and Google over IPv6, Alibaba, Azure, Oracle."""
+
+NAT64 = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "::/96")))
+"""RFC 6052, section 2.1; and the compatible addresses of RFC 4291, section 2.5.5.1."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
@@ -108,5 +117,21 @@ class Resolver:
 
 
 def _unusable(address: Address) -> bool:
-    """Say whether nothing of ours can be there. Link-local holds clouds' metadata services."""
-    return address.is_multicast or address.is_unspecified or address.is_link_local
+    """Say whether nothing of ours can be there, also as an IPv6 address that means an IPv4 one.
+
+    Link-local holds most clouds' metadata services; `METADATA` are those elsewhere.
+    """
+    inner = _inner(address)
+    if inner is not None and _unusable(inner):
+        return True
+    kinds = address.is_multicast, address.is_unspecified, address.is_link_local
+    return any(kinds) or address in METADATA
+
+
+def _inner(address: Address) -> ipaddress.IPv4Address | None:
+    """Give the IPv4 address that an IPv6 one is a spelling of: mapped, 6to4, or NAT64."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return None
+    if any(address in network for network in NAT64):
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour

@@ -108,6 +108,15 @@ def test_addresses_at_which_nothing_of_ours_can_be_are_left_out() -> None:
         assert addresses(port, "n.test") == ["fd00::2"]
 
 
+def test_metadata_services_are_left_out_in_every_spelling() -> None:
+    with answering(records("A", "100.100.100.200", "168.63.129.16", "10.0.0.1")) as port:
+        assert addresses(port, "n.test") == ["10.0.0.1"]
+    mapped = ["::ffff:169.254.169.254", "::ffff:0.0.0.0", "64:ff9b::169.254.169.254"]
+    others = ["::169.254.169.254", "2002:a9fe:a9fe::1", "fd00:ec2::254", "fd20:ce::254"]
+    with answering(records("AAAA", *mapped, *others, "fd00::2", "::1")) as port:
+        assert addresses(port, "n.test") == ["::1", "fd00::2"]
+
+
 def test_targets_that_could_not_stand_in_a_url_are_left_out() -> None:
     names = [r"a\032b.test.", r"a\@b.test.", r"a/b.test.", ".", "good.test.", "A.Test."]
     with answering(records("SRV", *(f"0 0 80 {name}" for name in names), "0 0 0 p.test.")) as port:
