@@ -35,7 +35,7 @@ METADATA = frozenset(
     ipaddress.ip_address(text)
     for text in ("fd00:ec2::254", "fd20:ce::254", "100.100.100.200", "168.63.129.16", "192.0.0.192")
 )
-"""Metadata services that are not link-local: of AWS and Google over IPv6, Alibaba, Azure, Oracle."""
+"""Metadata services that are not link-local: AWS and Google over IPv6, Alibaba, Azure, Oracle."""
 
 NAT64 = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "::/96")))
 """RFC 6052, section 2.1; and the compatible addresses of RFC 4291, section 2.5.5.1."""
