@@ -69,19 +69,21 @@ class Trap:
 
 
 class KillablePrograms(Programs):
-    """Starts gateways and issuer by `killable`, at addresses that stay theirs."""
+    """Starts gateways and issuers by `killable`, and publishers, at addresses that stay theirs."""
 
     def __init__(self, logs: Path, trap: Trap) -> None:
         super().__init__(logs)
         self._trap = trap
 
     def start(self, name: str, script: str, argv: Sequence[str]) -> Program:
-        if script != ISSUER and not name.startswith("gateway-"):
-            return super().start(name, script, argv)
         config = Path(argv[-1])
+        if script not in (ISSUER, GATEWAY):
+            return super().start(name, script, argv)
         control = f'"127.0.0.1:{free_port()}"'
         fixed = f'"127.0.0.1:{free_port()}"\ncontrol = {control}'
         config.write_text(config.read_text().replace(FREE, fixed))
+        if name == "publisher":
+            return super().start(name, script, argv)
         wrapper = str(Path(__file__).with_name("killable.py"))
         python = Path(sys.executable).name
         return super().start(name, python, [wrapper, str(self._trap.folder), script, *argv])
@@ -113,6 +115,22 @@ class KillableStack(PaidStack):
         # Nodes count an epoch's length by a clock that is not moved, so it has to last for all.
         epoch = "epoch = 43200\n" if name.endswith("-image.toml") else ""
         return super()._write(name, epoch + text)
+
+    @property
+    def issuer_config(self) -> Path:
+        assert self.issuer is not None
+        return self.issuer.config
+
+    def restart_publisher(self) -> None:
+        """Have it read the issuer's directory, and publish, now."""
+        before = _sequence(self.gateways[0])
+        self.programs.stop(self.publisher)
+        settings = ["--role", "publisher", "--config", str(self.folder / "publisher.toml")]
+        self.publisher = self.programs.start("publisher", GATEWAY, settings)
+        end = time.monotonic() + 30
+        while any(_sequence(one) <= before for one in self.gateways):
+            assert time.monotonic() < end, "nothing is published"
+            time.sleep(0.05)
 
     def wait_ready(self) -> None:
         """Wait until what was ended is there again."""
@@ -181,3 +199,10 @@ def running_killable(folder: Path) -> Iterator[KillableStack]:
             yield stack
         finally:
             stack.close()
+
+
+def _sequence(gateway: Program) -> float:
+    """Say which window a gateway has, by its metrics."""
+    text = httpx.get(f"{gateway.control}/metrics", timeout=5, trust_env=False).text
+    (line,) = [one for one in text.splitlines() if one.startswith("openpcc_sequence ")]
+    return float(line.split()[1])
