@@ -90,7 +90,7 @@ mkdir -p "$work"/{wheels,openpcc/models,out,mkosi.sandbox/etc/apt/sources.list.d
 "$python" -m pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation --no-index -w "$work/wheels" .
 
 # 3. recipe and configuration, with modes of their own whatever the checkout's are
-cp -r $recipe/mkosi.* $recipe/unpack.py "$work/"
+cp -r $recipe/mkosi.* $recipe/unpack.py $recipe/programs.txt "$work/"
 cp -r node_image/embedded/model "$work/openpcc/models/demo"
 digest=$("$python" -m node_image.measure model "$work/openpcc/models/demo" \
   | "$python" -c 'import json, sys; print(json.load(sys.stdin)["digest"])')

@@ -252,3 +252,16 @@ def test_settings_of_the_host_for_the_image_are_read(tmp_path: Path):
     (tmp_path / "host.toml").write_text('listen = "0.0.0.0:8080"\ncontrol = "0.0.0.0:8081"\n')
     assert load_settings(tmp_path / "host.toml").listen == "0.0.0.0:8080"
     assert tomllib.loads((tmp_path / "host.toml").read_text())["control"].endswith("8081")
+
+
+def test_only_named_programs_stay(recipe: Path):
+    kept = set((recipe / "programs.txt").read_text().splitlines()[1:])
+    assert not kept & {"sh", "bash", "dash", "login", "su", "agetty", "sulogin", "dd", "cat", "ip"}
+    assert {"bwrap", "nft", "python3", "systemctl"} <= kept
+    for name in ("mkosi.finalize", "mkosi.images/initrd/mkosi.finalize"):
+        assert "-perm /6000 -exec chmod ug-s" in (recipe / name).read_text()
+
+
+def test_the_tpm_is_the_agents_alone(extra: Path):
+    rules = (extra / "etc" / "udev" / "rules.d" / "90-openpcc.rules").read_text()
+    assert 'KERNEL=="tpm[0-9]*|tpmrm[0-9]*", OWNER="root", GROUP="root", MODE="0600"' in rules
