@@ -182,7 +182,6 @@ class Target:
         request: bhttp.Request | None = None,
         *,
         now: int | None = None,
-        model: str = "",
         alter: Alter = letters.as_sealed,
         named: bytes | None = None,
         count: int = 1,
@@ -193,7 +192,6 @@ class Target:
             nodes: the candidates; left out: those that a client would take.
             request: what a node reads; left out: one that it serves.
             now: to seal at; left out: now.
-            model: that the header names; left out: the request's.
             alter: what becomes of it before it is paid for and sent.
             named: digest of tokens that the header is sealed with; left out: of those that pay.
             count: tokens, if it is paid for: what the header costs when it is sent.
@@ -208,7 +206,6 @@ class Target:
                 nodes=nodes,
                 request=request,
                 now=now,
-                model=model,
                 alter=alter,
                 named=named,
             )
@@ -222,7 +219,6 @@ class Target:
         nodes: Sequence[TrustedNode] = (),
         request: bhttp.Request | None = None,
         now: int | None = None,
-        model: str = "",
         alter: Alter = letters.as_sealed,
         named: bytes | None = None,
         carry: Carry = HeldToken.pay,
@@ -232,7 +228,7 @@ class Target:
         sealed = trust.seal(
             nodes or self.nodes[: sealing.MAX_CANDIDATES],
             bhttp.encode_request(request or self.question()),
-            model=model or self.model,
+            model=self.model,
             now=clock.now() if now is None else now,
             max_output=0 if payment is None else payment.max_output,
             token_digest=digest if named is None else named,
