@@ -265,3 +265,25 @@ def test_only_named_programs_stay(recipe: Path):
 def test_the_tpm_is_the_agents_alone(extra: Path):
     rules = (extra / "etc" / "udev" / "rules.d" / "90-openpcc.rules").read_text()
     assert 'KERNEL=="tpm[0-9]*|tpmrm[0-9]*", OWNER="root", GROUP="root", MODE="0600"' in rules
+
+
+def test_debug_measures_to_something_else_and_has_no_shell_either(recipe: Path):
+    debug = recipe / "mkosi.profiles" / "debug" / "mkosi.conf"
+    assert "openpcc.debug" in values(debug, "Content", "KernelCommandLine")
+    assert "openpcc.debug" not in values(recipe / "mkosi.conf", "Content", "KernelCommandLine")
+    for key in ("Packages", "RootPassword", "Autologin", "Ssh"):
+        assert not values(debug, "Content", key)
+
+
+@pytest.mark.parametrize("profile", ["base", "gpu", "debug"])
+def test_no_profile_opens_what_the_image_closes(recipe: Path, profile: str):
+    conf = recipe / "mkosi.profiles" / profile / "mkosi.conf"
+    assert values(conf, "Output", "ImageVersion") == [profile]
+    for key in ("RemoveFiles", "RootPassword", "ExtraTrees", "Seed", "FinalizeScripts"):
+        assert f"\n{key}=" not in conf.read_text()
+
+
+def test_gpu_takes_the_driver_and_its_modules(recipe: Path):
+    conf = recipe / "mkosi.profiles" / "gpu" / "mkosi.conf"
+    assert "nvidia-open-kernel-dkms" in values(conf, "Content", "Packages")
+    assert "/nvidia.*.ko" in values(conf, "Content", "KernelModulesInclude")
