@@ -15,6 +15,7 @@ from attestation.simulated import endorsements as simulated
 from attestation.simulated import eventlog
 from attestation.tpm import document as tpm
 from gateway import publication
+from node_image.agent.host_disk import HostDisk
 from openpcc import config, directory, receipts, state, token_settings
 from openpcc.audit import document
 from openpcc.protocol import messages
@@ -60,6 +61,7 @@ def read_shard(text: bytes) -> object:
 
 
 READERS: dict[str, Callable[[bytes, Path], object]] = {
+    "host-disk": lambda text, _: HostDisk.parse(text.rstrip(b"\n")),
     "evidence-bundle": lambda text, _: evidence.EvidenceBundle.parse(text),
     "section-keys": lambda text, _: evidence.KeysSection.parse(text),
     "section-freshness": lambda text, _: evidence.FreshnessSection.parse(text),
