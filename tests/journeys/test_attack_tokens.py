@@ -27,6 +27,8 @@ from openpcc.config import ClientConfig
 from tests.journeys import weakened_client as weak
 from tests.journeys.test_attack import COMMAND, FAMILIES, OF_PROXY, OF_TARGET, SERVERS, WEAKENED
 
+pytestmark = pytest.mark.long
+
 NAMES = {one.name for one in tokens.ATTACKS}
 
 GATEWAY = {
@@ -184,7 +186,6 @@ def test_every_attack_on_payment_has_a_check_without_which_it_succeeds():
     assert {"token-issuer-key"}.union(*GATEWAY.values()) == NAMES
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("check", [one for one in SERVERS if one != "replay-node"])
 def test_payment_hides_no_other_check(
     check: str, paid: DemoStack, target: Target, flag: Path, monkeypatch: pytest.MonkeyPatch
@@ -203,7 +204,6 @@ def test_payment_hides_no_other_check(
     assert {name for name, one in found.items() if one is Outcome.SKIP} <= {"replay-node"}
 
 
-@pytest.mark.long
 def test_the_audit_of_a_paid_service_passes_and_judges_its_issuer(paid: DemoStack):
     done = subprocess.run(
         [COMMAND, "audit", "--gateway", paid.gateway.listening, "--json",

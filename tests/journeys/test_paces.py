@@ -10,6 +10,8 @@ from openpcc.cli.demo.stack import MODEL, DemoStack
 from openpcc.protocol.sealing.records import PACED_RECORD
 from tests.fakes.wire import Tap
 
+pytestmark = pytest.mark.long
+
 SECOND = 20 * PACED_RECORD
 """Bytes of the records of twenty ticks, without what sealing and hops add."""
 
