@@ -29,6 +29,7 @@ done
 [[ $out && $keep ]] || usage
 [[ $(id -u) == 0 ]] || die "mounts need root"
 [[ -d $recipe/mkosi.profiles/$profile ]] || die "no profile $profile"
+[[ $profile != gpu ]] || die "gpu: its driver is not signed by what the kernel accepts; docs/node-image.md"
 [[ -z $(ls -A "$out" 2>/dev/null) ]] || die "$out is not empty"
 mkdir -p "$out" "$keep"
 out=$(realpath "$out") keep=$(realpath "$keep")
