@@ -14,6 +14,7 @@ import httpx
 from openpcc.cli import demo
 from openpcc.cli.demo.programs import Program, Programs
 from openpcc.cli.demo.stack import EngineChoice
+from openpcc.protocol.messages import WINDOW
 from tests.fakes.nginx import free_port
 from tests.fakes.redis_server import RedisServer
 from tests.journeys.moved_clock import MovedClock, moved_clock
@@ -21,6 +22,10 @@ from tests.journeys.paid_stack import PaidStack
 from tests.transparency_log.server.postgres_server import PostgresServer, running_postgres
 
 ENDLESS = 400
+LEAP = 420
+POLL = 1.0
+"""Seconds between two rounds of the publisher, which brings nodes the newest beacon."""
+
 GATEWAY, ISSUER = "openpcc-gateway", "openpcc-issuer"
 FREE = '"127.0.0.1:0"'
 
@@ -121,16 +126,23 @@ class KillableStack(PaidStack):
         assert self.issuer is not None
         return self.issuer.config
 
-    def restart_publisher(self) -> None:
-        """Have it read the issuer's directory, and publish, now."""
-        before = _sequence(self.gateways[0])
+    def list_keys(self) -> None:
+        """Have the publisher read the issuer's directory now, and list its keys in a new window."""
         self.programs.stop(self.publisher)
         settings = ["--role", "publisher", "--config", str(self.folder / "publisher.toml")]
         self.publisher = self.programs.start("publisher", GATEWAY, settings)
+        before = max(map(_sequence, self.gateways))
+        self.let_pass(WINDOW - int(self.clock.time()) % WINDOW)
         end = time.monotonic() + 30
         while any(_sequence(one) <= before for one in self.gateways):
             assert time.monotonic() < end, "nothing is published"
             time.sleep(0.05)
+
+    def let_pass_long(self, seconds: int) -> None:
+        """Let more time pass than nodes can leap: a beacon has to be younger than their epoch."""
+        for _ in range(-(-seconds // LEAP)):
+            self.let_pass(LEAP)
+            time.sleep(3 * POLL)
 
     def wait_ready(self) -> None:
         """Wait until what was ended is there again."""

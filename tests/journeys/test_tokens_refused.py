@@ -1,5 +1,6 @@
 """What bad input gets through the whole service: a distinct typed error, and the wallet intact."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from shutil import copytree
@@ -17,6 +18,7 @@ from openpcc.errors import (
     IssuerKeyError,
     TokenRefusedError,
 )
+from openpcc.protocol.messages import WINDOW
 from openpcc.protocol.privacypass import TokenChallenge
 from openpcc.tokens import issuance
 from openpcc.tokens.held import HeldToken
@@ -196,3 +198,47 @@ def test_a_key_that_the_entry_does_not_name_is_not_used(service: KillableStack, 
     issuer.close()
     service.programs.stop(other)
     assert (payer.counts().stock, payer.counts().pending) == (STOCK, 0)
+
+
+def wait_offered(payer: Payer, count: int) -> None:
+    """Wait until the issuer has looked at its folder."""
+    assert payer.config.tokens is not None
+    issuer, end = Issuer(payer.config.tokens), time.monotonic() + 30
+    while len(issuer.directory().keys) != count:
+        assert time.monotonic() < end, "the issuer's keys are others"
+        time.sleep(0.1)
+    issuer.close()
+
+
+def test_keys_overlap_and_then_end(service: KillableStack, payer: Payer):
+    old, leftover = payer.terms.keys, oldest(payer)
+    settings = ["--config", str(service.issuer_config)]
+    run("openpcc-issuer", ["keys", "new", "--wait", "25", *settings])
+    wait_offered(payer, 2)
+    service.list_keys()
+    service.let_pass_long(25 * 60)
+    service.list_keys()  # the new one is in use by now, and the first
+    payer.transport.book.refresh(clock.now())
+    new = payer.terms.keys
+    assert len(new) == 2
+    assert new[1:] == old
+    payer.request()
+    assert payer.counts().stock == STOCK - 1, "tokens of the last key pay on"
+    payer.buy(STOCK)
+
+    run("openpcc-issuer", ["keys", "retire", old[0].hex(), *settings])
+    wait_offered(payer, 1)
+    service.list_keys()
+    payer.transport.book.refresh(clock.now())
+    assert payer.terms.keys == new[:1]
+    payer.buy(STOCK)
+    counts = payer.counts()
+    assert (counts.stock, counts.expired) == (STOCK, STOCK - 1)
+    payer.request()
+    assert payer.counts().expired == STOCK - 1, "tokens of a retired key are not sent"
+    service.let_pass_long(2 * WINDOW)  # until no entry lists it
+    payer.transport.book.refresh(clock.now())
+    put_first(payer, leftover)
+    with pytest.raises(TokenRefusedError) as caught:
+        payer.request()
+    assert caught.value.code == "token-key"
