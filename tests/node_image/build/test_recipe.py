@@ -153,7 +153,6 @@ def test_the_agent_starts_when_all_is_closed(units: Path):
         ("MemoryDenyWriteExecute", "yes"),
         ("RestrictAddressFamilies", "AF_UNIX AF_INET AF_NETLINK"),
         ("RestrictRealtime", "yes"),
-        ("RestrictSUIDSGID", "yes"),
         ("SystemCallArchitectures", "native"),
         ("SystemCallFilter", "@system-service @mount"),
         ("LimitCORE", "0"),
