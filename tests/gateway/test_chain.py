@@ -25,7 +25,15 @@ states = st.builds(
     service=st.just("demo.example"),
     scanned=numbers,
     head=st.none()
-    | st.builds(Head, sequence=numbers, leaf_hash=digests, index=numbers, not_before=numbers),
+    | st.builds(
+        Head,
+        sequence=numbers,
+        leaf_hash=digests,
+        index=numbers,
+        not_before=numbers,
+        keys=digests,
+        entries=st.integers(1, 4),
+    ),
     pending=st.none() | st.binary(max_size=99),
     status=st.none() | st.builds(NewestStatus, index=numbers, sequence=numbers),
     slots=st.dictionaries(texts, st.lists(st.none() | tenants, max_size=4).map(tuple), max_size=3),
