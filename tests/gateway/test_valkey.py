@@ -31,7 +31,7 @@ SERVICE = "demo.example"
 TIMEOUT = 0.3
 KEY, OTHER = b"k" * 32, b"o" * 32
 ONE, TWO = b"1" * 32, b"2" * 32
-SOON = int(time.time()) + 120
+SOON = int(time.time()) + 86400
 PAST = int(time.time()) - 10 * GRACE
 A, B, C = (TokenName(key_id=KEY, nonce=one * 32) for one in (b"a", b"b", b"c"))
 
