@@ -8,8 +8,10 @@ PEERS  := .venv-peers
 SECONDS ?= 120
 LOCK   := requirements/dev.txt
 SOAK   ?= 200
+IMAGE  ?= dist/image
+KEEP   ?= dist/kept
 
-.PHONY: setup demo test vllm fuzz soak-log ci-full peers bench embedded-model lint format lock clean help
+.PHONY: setup demo test vllm image image-verify fuzz soak-log ci-full peers bench embedded-model lint format lock clean help
 
 help:                       ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 22
@@ -46,6 +48,12 @@ $(VLLM)/.stamp: requirements/vllm.txt
 	@$(VLLM)/bin/python -m pip install -q --disable-pip-version-check -r requirements/vllm.txt
 	@$(VLLM)/bin/python -m pip uninstall -q -y torchvision torchaudio torchcodec triton
 	@touch $@
+
+image: setup                ## build the node's image (as root, with mmdebstrap; some minutes)
+	@node_image/build/build.sh --out $(IMAGE) --keep $(KEEP)
+
+image-verify: setup         ## build it again from what was kept, and compare every byte
+	@node_image/build/verify.sh --image $(IMAGE) --keep $(KEEP)
 
 fuzz: setup                 ## every parser of evidence, two minutes each (SECONDS=…, or TARGET="a b")
 	@$(BIN)/python tests/fuzz/run.py $(if $(TARGET),$(TARGET),--all) --seconds $(SECONDS) --crashes fuzz-crashes

@@ -29,6 +29,7 @@ from openpcc.cli.demo.stack import EngineChoice
 from openpcc.protocol import bhttp, blind_rsa, sealing
 from openpcc.protocol.payment import carried_tokens
 from openpcc.protocol.privacypass import Token
+from openpcc.tokens import wallet
 from tests.fakes.linkage import Bought, Fields, Paid, guessed, shared, taken_apart
 from tests.fakes.wire import Tap
 from tests.journeys.paid_stack import PaidStack, running_paid
@@ -226,7 +227,10 @@ def test_a_habit_of_one_wallet_is_found(market: Market, monkeypatch: pytest.Monk
     assert trade(market, PLANTED).chance() < ALARM
 
 
-def test_buying_because_of_a_request_is_found(market: Market) -> None:
+def test_buying_because_of_a_request_is_found(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wallet, "STEP", 1)  # no more than is missing, so at every request
     assert trade(market, PLANTED, just_before=True).chance() < ALARM
 
 

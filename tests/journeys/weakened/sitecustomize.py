@@ -30,6 +30,7 @@ def without(owner: object, function: str, name: str, instead) -> None:
 
 def weaken_gateway() -> None:
     import gateway.app
+    import gateway.token_gate
     from gateway.decapsulation import Decapsulation, Opened
     from gateway.errors import RefusedError
     from gateway.replay import MemoryReplayStore, entry_of
@@ -57,6 +58,7 @@ def weaken_gateway() -> None:
 
     without(MemoryReplayStore, "add", "replay-gateway", remember_nothing)
     without(gateway.app, "check_header", "expiry", lambda _header, _now: None)
+    without(gateway.token_gate, "check_header", "expiry", lambda _header, _now: None)
     without(Decapsulation, "finish", "cut-envelope", whatever_came)
     without(gateway.app.Gateway, "_route", "foreign-service", of_any_service)
     import_module("weakened_payment").weaken(without)  # beside this file
