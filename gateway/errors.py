@@ -18,6 +18,7 @@ The texts beside a code are fixed here. A text that came from another program is
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import ClassVar
 
 from openpcc.protocol.errors import ProtocolError
 
@@ -103,8 +104,10 @@ class RefusedError(GatewayError):
     """An answer with a code.
 
     Attributes:
-        code: one of `CODES`.
+        code: one of `codes`, which are those of this program.
     """
+
+    codes: ClassVar[Mapping[str, tuple[int, str]]] = CODES
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -113,12 +116,12 @@ class RefusedError(GatewayError):
     @property
     def status(self) -> int:
         """The HTTP status beside the code."""
-        return CODES[self.code][0]
+        return self.codes[self.code][0]
 
     @property
     def text(self) -> str:
         """The fixed text beside the code."""
-        return CODES[self.code][1]
+        return self.codes[self.code][1]
 
 
 def refusal(error: ProtocolError) -> RefusedError:

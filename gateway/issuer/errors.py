@@ -34,15 +34,7 @@ CODES: Mapping[str, tuple[int, str]] = MappingProxyType(
 class IssuanceRefusedError(RefusedError):
     """An answer with a code of `CODES`; the account was not charged."""
 
-    @property
-    def status(self) -> int:
-        """The HTTP status beside the code."""
-        return CODES[self.code][0]
-
-    @property
-    def text(self) -> str:
-        """The fixed text beside the code."""
-        return CODES[self.code][1]
+    codes = CODES
 
 
 class CredentialError(GatewayError):

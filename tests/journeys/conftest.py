@@ -40,6 +40,14 @@ def doomed(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dem
         yield found
 
 
+@pytest.fixture(scope="module")
+def flag(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Names the checks that are taken out of the programs of a weakened stack; see `weakened`."""
+    path = tmp_path_factory.mktemp("weakened") / "flag"
+    path.write_text("")
+    return path
+
+
 @pytest.fixture
 def client(stack: DemoStack) -> Iterator[OpenPCC]:
     with OpenPCC(stack.client) as opened:

@@ -94,13 +94,6 @@ SERVERS = {
 
 
 @pytest.fixture(scope="module")
-def flag(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("weakened") / "flag"
-    path.write_text("")
-    return path
-
-
-@pytest.fixture(scope="module")
 def own_stack(
     root: Path, flag: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[DemoStack]:

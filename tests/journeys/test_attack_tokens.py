@@ -49,13 +49,6 @@ GATEWAY = {
 
 
 @pytest.fixture(scope="module")
-def flag(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("weakened") / "flag"
-    path.write_text("")
-    return path
-
-
-@pytest.fixture(scope="module")
 def paid(flag: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoStack]:
     engine = EngineChoice(kind="embedded", model=demo.embedded_model())
     found = DemoStack(tmp_path_factory.mktemp("stack"), engine, print, payment=Payment())

@@ -13,17 +13,17 @@ LEAST: dict[str, Any] = {"issuer": "https://issuer.example", "credential": "key"
 
 
 def read(**more: Any) -> TokenSettings:
-    return read_tokens(Table(LEAST | more, "client.toml: [tokens]"), Path("/home"))
+    return read_tokens(Table(LEAST | more, "client.toml: [tokens]"), Path("folder"))
 
 
 def test_issuer_and_credential_are_enough():
     found = read()
-    assert found == TokenSettings(issuer="https://issuer.example", credential=Path("/home/key"))
+    assert found == TokenSettings(issuer="https://issuer.example", credential=Path("folder/key"))
     assert (found.stock, found.budget, found.every) == (256, 4096, 900)
 
 
 def test_paths_are_relative_to_the_configuration():
-    assert read(ca="ca.pem").ca == Path("/home/ca.pem")
+    assert read(ca="ca.pem").ca == Path("folder/ca.pem")
 
 
 @pytest.mark.parametrize(
