@@ -5,13 +5,14 @@ STAMP  := $(VENV)/.stamp
 BIN    := $(VENV)/bin
 VLLM   := .venv-vllm
 PEERS  := .venv-peers
+DEPLOY := .venv-deploy
 SECONDS ?= 120
 LOCK   := requirements/dev.txt
 SOAK   ?= 200
 IMAGE  ?= dist/image
 KEEP   ?= dist/kept
 
-.PHONY: setup demo test vllm image image-verify fuzz soak-log ci-full peers bench embedded-model lint format lock clean help
+.PHONY: setup demo test vllm image image-verify image-boot deploy-test fuzz soak-log ci-full peers bench embedded-model lint format lock clean help
 
 help:                       ## list the targets
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 22
@@ -36,7 +37,7 @@ demo: setup                 ## the whole service on this machine, one real chat,
 	@$(BIN)/openpcc demo $(if $(ENGINE),--engine $(ENGINE))
 
 test: setup                 ## the tests a user runs: embedded engine, no big tools
-	@$(BIN)/python -m pytest -n 2 -m "not vllm and not long"
+	@$(BIN)/python -m pytest -n 2 -m "not vllm and not long and not deploy"
 
 vllm: $(VLLM)/.stamp        ## the real engine, in an environment of its own (3 GB)
 
@@ -55,6 +56,17 @@ image: setup                ## build the node's image (as root, with mmdebstrap;
 image-verify: setup         ## build it again from what was kept, and compare every byte
 	@node_image/build/verify.sh --image $(IMAGE) --keep $(KEEP)
 
+image-boot: setup           ## boot it in an emulator and hold it to its release (qemu, OVMF, swtpm)
+	@OPENPCC_IMAGE=$(abspath $(IMAGE)) $(BIN)/python -m pytest -q tests/node_image/build/test_boot.py
+
+deploy-test: setup $(DEPLOY)/.stamp  ## chart, Terraform, compose, init: rendered, planned and started
+	@$(BIN)/python -m pytest -m deploy
+
+$(DEPLOY)/.stamp: requirements/deploy.txt
+	@$(PYTHON) -m venv --clear $(DEPLOY)
+	@$(DEPLOY)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/deploy.txt
+	@touch $@
+
 fuzz: setup                 ## every parser of evidence, two minutes each (SECONDS=…, or TARGET="a b")
 	@$(BIN)/python tests/fuzz/run.py $(if $(TARGET),$(TARGET),--all) --seconds $(SECONDS) --crashes fuzz-crashes
 
@@ -63,7 +75,7 @@ soak-log: setup             ## kill a real log under load, 200 rounds (SOAK=…)
 
 ci-full: setup vllm         ## what needs more: the journeys on vLLM, logits, fuzzing and soak in short
 	@$(BIN)/python -m pytest -m vllm
-	@$(BIN)/python -m pytest -n 2 -m "long and not vllm"
+	@$(BIN)/python -m pytest -n 2 -m "long and not vllm and not deploy"
 	@$(BIN)/python tests/soak/soak_log.py --rounds 10
 	@$(BIN)/python tests/fuzz/run.py --all --seconds 2 --crashes fuzz-crashes
 
@@ -97,4 +109,4 @@ lock: setup                 ## refresh the hash-locked list (needs uv)
 	   --extra issuer --extra keystore --group dev -o $(LOCK)
 
 clean:                      ## remove what the targets made
-	@rm -rf $(VENV) $(VLLM) $(PEERS) fuzz-crashes .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(VLLM) $(PEERS) $(DEPLOY) fuzz-crashes .pytest_cache .mypy_cache .ruff_cache .hypothesis
