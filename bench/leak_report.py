@@ -142,6 +142,7 @@ def _row(one: Score) -> dict[str, object]:
     return {
         "percent": round(one.accuracy * 100, 1),
         "interval": [round(low * 100, 1), round(high * 100, 1)],
+        "by seed": [round(share * 100, 1) for share in one.by_seed],
         "majority": round(one.baseline * 100, 1),
     }
 

@@ -81,11 +81,11 @@ def test_no_subject_is_on_both_sides_of_a_fold_and_every_answer_is_tested_once()
     topics = [topic for topic in "abcd" for _ in range(30)]
     subjects = [f"{topic}{number % 10}" for number, topic in enumerate(topics)]
     tested: list[int] = []
-    for train, test in leak_judge.folds(topics, subjects):
+    for train, test in leak_judge.folds(topics, subjects, 8):
         assert not {subjects[one] for one in train} & {subjects[one] for one in test}
         tested += test
     assert sorted(tested) == list(range(len(topics)))
-    assert leak_judge.folds(topics, subjects) == leak_judge.folds(topics, subjects)
+    assert leak_judge.folds(topics, subjects, 8) == leak_judge.folds(topics, subjects)
 
 
 def test_trees_find_what_is_there_and_the_majority_where_nothing_is():
@@ -100,9 +100,9 @@ def test_trees_find_what_is_there_and_the_majority_where_nothing_is():
 
 
 def test_the_interval_holds_the_share_and_narrows_with_the_count():
-    low, high = leak_judge.wilson(25, 100)
+    low, high = leak_judge.wilson(0.25, 100)
     assert (round(low, 3), round(high, 3)) == (0.175, 0.343)
-    assert leak_judge.wilson(2500, 10000)[0] > low
+    assert leak_judge.wilson(0.25, 10000)[0] > low
 
 
 def test_questions_are_balanced_different_and_the_same_every_time():
