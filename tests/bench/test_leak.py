@@ -85,7 +85,7 @@ def test_no_subject_is_on_both_sides_of_a_fold_and_every_answer_is_tested_once()
         assert not {subjects[one] for one in train} & {subjects[one] for one in test}
         tested += test
     assert sorted(tested) == list(range(len(topics)))
-    assert leak_judge.folds(topics, subjects, 8) == leak_judge.folds(topics, subjects)
+    assert leak_judge.folds(topics, subjects, 8) == leak_judge.folds(topics, subjects, 8)
 
 
 def test_trees_find_what_is_there_and_the_majority_where_nothing_is():
