@@ -42,6 +42,9 @@ MAX_CERTIFICATES = 2**16
 MAX_MODELS = 64
 """Models of a node, as of a release."""
 
+NO_RELEASE = bytes(32)
+"""Leaf hash by which a machine says that its image is in no release: it is for debugging."""
+
 MAX_EVENT_LOG = 2**20
 """Bytes of a boot event log; firmware usually reserves 64 KiB."""
 
@@ -153,7 +156,7 @@ class SoftwareSection:
     """What the machine says it runs.
 
     Attributes:
-        release: leaf hash of the release entry.
+        release: leaf hash of the release entry, or `NO_RELEASE`.
         event_log: the platform's boot event log, raw.
         models: name and digest of each model.
         settings: exact bytes of the host's settings file.

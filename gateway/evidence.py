@@ -10,6 +10,7 @@ from hashlib import sha256
 from attestation.binding import evidence_binding
 from attestation.errors import MalformedEvidenceError
 from attestation.evidence import EvidenceBundle, KeysSection, SoftwareSection
+from attestation.sections import NO_RELEASE
 from attestation.strict_json import Members, StrictJSONError
 from gateway.errors import UpstreamError
 from gateway.places import Place
@@ -47,7 +48,8 @@ def read_evidence(place: Place, bundle: bytes, machine: str) -> Evidence:
     """Read what a directory leaf is made of; nothing is verified.
 
     Raises:
-        UpstreamError: not an evidence bundle, or `machine` is not a digest.
+        UpstreamError: not an evidence bundle, of an image that is in no release, or `machine` is
+            not a digest.
     """
     try:
         parsed = EvidenceBundle.parse(bundle)
@@ -60,10 +62,12 @@ def read_evidence(place: Place, bundle: bytes, machine: str) -> Evidence:
             node_key_ids=tuple(NodeKey.parse(config).id for config in keys.hpke),
             machine=Members({"machine": machine}, "openpcc-machine").hex("machine", size=32),
         )
-        names = (name for name, _ in SoftwareSection.parse(parsed.software).models)
+        software = SoftwareSection.parse(parsed.software)
     except (MalformedEvidenceError, StrictJSONError, ProtocolError) as error:
         raise UpstreamError(f"the node sent no evidence: {error}") from error
-    models = tuple(dict.fromkeys(names))
+    if software.release == NO_RELEASE:
+        raise UpstreamError("the node names no release: its image is for debugging")
+    models = tuple(dict.fromkeys(name for name, _ in software.models))
     if not 1 <= len(models) <= MAX_MODELS or not all(map(_is_name, models)):
         raise UpstreamError("the node lists no models, too many, or one that has no plain name")
     return Evidence(place=place, bundle=bundle, leaf=leaf, models=models, not_after=keys.not_after)

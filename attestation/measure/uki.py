@@ -51,6 +51,10 @@ ROOT_HASH = re.compile(r"(?:^| )roothash=([0-9a-f]{64})(?= |$)")
 """The word of the command line that names the root file system."""
 
 
+DEBUG = "openpcc.debug"
+"""Word of the command line of an image that says on its console what it does."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Stub:
     """What versions of the stub do differently.
@@ -123,6 +127,11 @@ class Uki:
         if len(found) > 1:
             self.image.file.refuse("its command line names two root hashes")
         return bytes.fromhex(found[0]) if found else None
+
+    @property
+    def debug(self) -> bool:
+        """Say whether this is an image for debugging, which no client should meet."""
+        return DEBUG in self.command_line.split(" ")
 
     @property
     def kernel(self) -> PeImage:

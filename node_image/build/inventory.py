@@ -4,19 +4,19 @@
 
 OUT has what mkosi left: `node.raw`, `node.efi`, and a manifest of each tree. Written are
 
-    lock.json   every package and wheel with its SHA-256, and the versions of the tools
-    sbom.json   the same as CycloneDX 1.6
-    image.json  docs/formats.md, 12; its machines are added by whoever knows them
+    lock.json   every package, wheel and tool with its SHA-256 (`node_image.build.lock`)
+    sbom.json   what is in the image, as CycloneDX 1.6
+    image.json  docs/formats.md, 12; `node_image.build.machines` adds its machines
 """
 
 import argparse
-import hashlib
 import json
-import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from pathlib import Path
+
+from node_image.build.lock import BuildError, Lock, Package, Wheel, sha256
 
 ARTIFACTS = {
     "uki": "node.efi",
@@ -28,94 +28,32 @@ ARTIFACTS = {
 """Names and files of `image.json`."""
 
 
-class InventoryError(Exception):
-    """Something is in the image that no kept file accounts for."""
-
-
-@dataclass(frozen=True, kw_only=True, order=True)
-class Package:
-    """A .deb of the image."""
-
-    name: str
-    version: str
-    architecture: str
-    sha256: str
-
-    @property
-    def purl(self) -> str:
-        """Give its name as a package URL."""
-        version = self.version.replace("+", "%2B")
-        return f"pkg:deb/debian/{self.name}@{version}?arch={self.architecture}"
-
-
-@dataclass(frozen=True, kw_only=True, order=True)
-class Wheel:
-    """A wheel of the image."""
-
-    name: str
-    version: str
-    file: str
-    sha256: str
-
-    @property
-    def purl(self) -> str:
-        """Give its name as a package URL."""
-        return f"pkg:pypi/{self.name}@{self.version}"
-
-
-def packages(manifests: Iterable[bytes], kept: Path) -> list[Package]:
-    """Find the file of every package that manifests name.
-
-    Raises:
-        InventoryError: there is none, so nobody could build this again.
-    """
-    files = {path.name: path for path in kept.rglob("*.deb")}
-    found = set()
+def manifest_packages(manifests: Iterable[bytes]) -> Iterator[tuple[str, str, str]]:
+    """Give name, version and architecture of every package that mkosi's manifests name."""
     for manifest in manifests:
         for one in json.loads(manifest)["packages"]:
-            name = f"{one['name']}_{one['version'].replace(':', '%3a')}_{one['architecture']}.deb"
-            if name not in files:
-                raise InventoryError(f"{name}: not among the packages that were kept")
-            found.add(
-                Package(
-                    name=one["name"],
-                    version=one["version"],
-                    architecture=one["architecture"],
-                    sha256=sha256(files[name]),
-                )
-            )
-    return sorted(found)
+            yield one["name"], one["version"], one["architecture"]
 
 
-def wheels(folder: Path) -> list[Wheel]:
-    """Name every wheel of a folder by its file name (PEP 427) and its hash."""
+def packages(named: Iterable[tuple[str, str, str]], kept: Path) -> tuple[Package, ...]:
+    """Find the file of every package.
+
+    Raises:
+        BuildError: there is none, so nobody could build this again.
+    """
+    files = {path.name: path for path in kept.rglob("*.deb")}
     found = []
-    for path in folder.glob("*.whl"):
-        name, version = path.name.split("-")[:2]
-        found.append(
-            Wheel(
-                name=re.sub(r"[-_.]+", "-", name).lower(),
-                version=version,
-                file=path.name,
-                sha256=sha256(path),
-            )
-        )
-    return sorted(found)
+    for name, version, architecture in sorted(set(named)):
+        one = Package(name=name, version=version, architecture=architecture, sha256="")
+        if one.file not in files:
+            raise BuildError(f"{one.file}: not among the packages that were kept")
+        found.append(replace(one, sha256=sha256(files[one.file])))
+    return tuple(found)
 
 
-def lock(debs: Sequence[Package], python: Sequence[Wheel], tools: str) -> dict[str, object]:
-    """Give the lock."""
-    return {
-        "version": 1,
-        "packages": [asdict(one) for one in debs],
-        "wheels": [asdict(one) for one in python],
-        "tools": sorted(tools.splitlines()),
-    }
-
-
-def sbom(debs: Sequence[Package], python: Sequence[Wheel]) -> dict[str, object]:
+def sbom(lock: Lock) -> dict[str, object]:
     """Give the bill of materials (CycloneDX 1.6), without a time or number of its own."""
-    components: list[Package | Wheel] = [*debs, *python]
+    components: list[Package | Wheel] = [*sorted(lock.packages), *sorted(lock.wheels)]
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
@@ -134,8 +72,10 @@ def sbom(debs: Sequence[Package], python: Sequence[Wheel]) -> dict[str, object]:
     }
 
 
-def description(folder: Path, machines: Mapping[str, object]) -> dict[str, object]:
-    """Give `image.json` of the files that are there."""
+def description(
+    folder: Path, files: Mapping[str, str], machines: Mapping[str, object]
+) -> dict[str, object]:
+    """Give `image.json` of files that are there: name to path below the folder."""
     return {
         "version": 1,
         "artifacts": {
@@ -144,28 +84,30 @@ def description(folder: Path, machines: Mapping[str, object]) -> dict[str, objec
                 "size": (folder / file).stat().st_size,
                 "sha256": sha256(folder / file),
             }
-            for name, file in ARTIFACTS.items()
+            for name, file in files.items()
         },
         "machines": machines,
     }
 
 
-def sha256(path: Path) -> str:
-    """Give a file's digest."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def write(path: Path, document: Mapping[str, object]) -> None:
+    """Write a document for people, too."""
+    path.write_text(json.dumps(document, indent=1) + "\n")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line."""
     args = _parse(argv)
     try:
-        debs = packages(_manifests(args.out), args.packages)
-        python = wheels(args.wheels)
-        _write(args.out / "lock.json", lock(debs, python, args.tools.read_text()))
-        _write(args.out / "sbom.json", sbom(debs, python))
-        _write(args.out / "image.json", description(args.out, {}))
-    except (OSError, InventoryError) as error:
+        lock = Lock(
+            packages=packages(manifest_packages(_manifests(args.out)), args.packages),
+            wheels=tuple(map(Wheel.read, args.wheels.glob("*.whl"))),
+            tools=packages(_tools(args.tools), args.packages),
+        )
+        write(args.out / "lock.json", lock.document())
+        write(args.out / "sbom.json", sbom(lock))
+        write(args.out / "image.json", description(args.out, ARTIFACTS, {}))
+    except (OSError, BuildError) as error:
         sys.exit(f"inventory: {error}")
 
 
@@ -174,8 +116,11 @@ def _manifests(folder: Path) -> Iterator[bytes]:
         yield path.read_bytes()
 
 
-def _write(path: Path, document: Mapping[str, object]) -> None:
-    path.write_text(json.dumps(document, indent=1) + "\n")
+def _tools(listed: Path) -> Iterator[tuple[str, str, str]]:
+    """Read what dpkg says is installed in the tools tree."""
+    for line in listed.read_text().splitlines():
+        name, version, architecture = line.split()
+        yield name, version, architecture
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:

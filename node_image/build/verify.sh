@@ -1,25 +1,34 @@
 #!/usr/bin/env bash
-# Builds an image again from what was kept, without a network, elsewhere, under another umask and
-# time zone; says whether every file is the same, byte for byte.
+# Makes an image again, of exactly the files of its lock, without a network, elsewhere, under another
+# umask and time zone, tools and all; says whether every file is the same, byte for byte.
 #
 #   node_image/build/verify.sh --image DIR --keep DIR [--profile base] [--platform simulated-vtpm]
 set -euo pipefail
 image=
 again=()
-while (($#)); do
+while (($# > 1)); do
   case $1 in
-    --image) image=$(realpath "$2"); shift 2 ;;
-    --keep | --profile | --platform) again+=("$1" "$2"); shift 2 ;;
-    *) sed -n '5s/^# *//p' "$0" >&2; exit 2 ;;
+    --image) image=$(realpath "$2") ;;
+    --keep | --profile | --platform) again+=("$1" "$2") ;;
+    *) break ;;
   esac
+  shift 2
 done
+[[ $# == 0 ]] || { sed -n '5s/^# *//p' "$0" >&2; exit 2; }
 [[ -e $image/image.json ]] || { echo "verify.sh: no image in '$image'" >&2; exit 2; }
+# What its signers signed is made again, too: of the same machines, commit and end.
+[[ ! -e $image/machines.json ]] || again+=(--machines "$image/machines.json")
+if [[ -e $image/release.toml ]]; then
+  said() { sed -n "/^\[source\]/,\$s/^$1 = \"\(.*\)\"/\1/p" "$image/release.toml" | head -n 1; }
+  again+=(--source "$(said uri)" --commit "$(said commit)"
+    --expires "$(sed -n 's/^expires = //p' "$image/release.toml")")
+fi
 other=$(mktemp -d)
 trap 'rm -rf --one-file-system "$other"' EXIT
-(umask 077; TZ=Asia/Tokyo TMPDIR=$other "$(dirname "$0")/build.sh" --out "$other/image" --offline "${again[@]}")
+(umask 077; TZ=Asia/Tokyo TMPDIR=$other "$(dirname "$0")/build.sh" --out "$other/image" --lock "$image/lock.json" "${again[@]}")
 rc=0
-for file in $(cd "$other/image" && ls); do
+while read -r file; do
   cmp "$image/$file" "$other/image/$file" && echo "same: $file" || rc=1
-done
+done < <(cd "$other/image" && find . -type f -printf '%P\n' | sort)
 ((rc == 0)) && echo "the image is that of its source" || echo "the image is another one" >&2
 exit $rc

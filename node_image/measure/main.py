@@ -1,25 +1,71 @@
 """The command line of `node_image.measure`.
 
-`platforms` prints what goes under `platforms` of a release (docs/formats.md, 4.1), as JSON or as
-TOML for `release.toml`; `model` prints a model's manifest. Exit 1 if a file cannot be measured; the
-error is one line that names it.
+`release` prints `release.toml`, which release signers sign; `platforms` only what stands in it
+under that name (docs/formats.md, 4.1), as JSON or TOML; `model` a model's manifest. Exit 1 if a
+file cannot be measured; the error is one line that names it.
 """
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from attestation.errors import ArtifactError
-from attestation.event_rules import EventRule
 from attestation.measure import files
 from attestation.measure.artifact import Artifact
+from attestation.measure.image import DISK, UKI, ImageFolder
 from attestation.measure.model import ModelManifest, read_model
-from attestation.measure.recompute import Values, measure
+from attestation.measure.recompute import measure
+from attestation.measure.uki import Uki
+from node_image.measure import release
+from node_image.measure.release import Said
 
 DEVICES = {"count": 0, "kinds": list[str]()}
 """What a machine without confidential devices has."""
+
+RECIPE = "recipe"
+"""Artifact with what the image was made by."""
+
+TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+"""A time, as it stands in `release.toml`."""
+
+Models = Sequence[tuple[str, bytes]]
+"""Name and digest of each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """An image's folder, read whole: every file is as `image.json` says."""
+
+    folder: ImageFolder
+    found: Mapping[str, Artifact]
+
+    @classmethod
+    def read(cls, path: Path) -> "Measured":
+        """Read it. Raises: ArtifactError."""
+        folder = files.read_image(path)
+        found: dict[str, Artifact] = {}
+        for name in folder.artifacts:
+            one = files.read_file(path, folder, name)
+            if one.wrong:
+                raise ArtifactError(f"{name}: {one.wrong}")
+            found[name] = one.artifact
+        return cls(folder=folder, found=found)
+
+    def platforms(
+        self, args: argparse.Namespace, models: Models, engine: Sequence[str]
+    ) -> dict[str, dict[str, object]]:
+        """Give what a release says of each machine. Raises: ArtifactError."""
+        devices = {"count": args.devices, "kinds": [args.kind]} if args.devices else DEVICES
+        return {
+            name: release.platform(
+                measure(machine, self.found, models=models, engine_arguments=engine), devices
+            )
+            for name, machine in self.folder.machines.items()
+        }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -28,53 +74,50 @@ def main(argv: Sequence[str] | None = None) -> int:
     split = words.index("--") if "--" in words else len(words)
     args, engine = _parse(words[:split]), words[split + 1 :]
     try:
-        if args.command == "model":
-            print(read_model(args.folder).encode().decode())
-        else:
-            print(_platforms(args, engine))
+        match args.command:
+            case "model":
+                print(read_model(args.folder).encode().decode())
+            case "platforms":
+                print(_platforms(args, engine))
+            case _:
+                print(_release(args, engine), end="")
     except ArtifactError as error:
         print(f"node_image.measure: {error}", file=sys.stderr)
         return 1
     return 0
 
 
-def document(values: Values, devices: Mapping[str, object]) -> dict[str, object]:
-    """Give what a release says of one platform."""
-    written: dict[str, object] = {
-        "measurement": values.measurement.hex(),
-        "registers": {str(index): one.hex() for index, one in values.registers.items()},
-        "devices": devices,
-    }
-    if values.events:
-        written["events"] = {str(index): list(map(_rule, own)) for index, own in
-                             values.events.items()}  # fmt: skip
-    return written
-
-
-def toml(platforms: Mapping[str, Mapping[str, object]]) -> str:
-    """Give the same as tables of `release.toml`."""
-    return "\n".join(
-        f"[platforms.{name}]\n"
-        + "".join(f"{key} = {_toml_value(value)}\n" for key, value in one.items())
-        for name, one in platforms.items()
-    )
-
-
 def _platforms(args: argparse.Namespace, engine: Sequence[str]) -> str:
-    folder = files.read_image(args.folder)
-    found: dict[str, Artifact] = {}
-    for name in folder.artifacts:
-        one = files.read_file(args.folder, folder, name)
-        if one.wrong:
-            raise ArtifactError(f"{name}: {one.wrong}")
-        found[name] = one.artifact
     models = [(name, _digest(Path(path))) for name, path in args.model]
-    devices = {"count": args.devices, "kinds": [args.kind]} if args.devices else DEVICES
-    platforms = {
-        name: document(measure(machine, found, models=models, engine_arguments=engine), devices)
-        for name, machine in folder.machines.items()
-    }
-    return toml(platforms) if args.toml else json.dumps(platforms, indent=1)
+    platforms = Measured.read(args.folder).platforms(args, models, engine)
+    return release.platforms_toml(platforms) if args.toml else json.dumps(platforms, indent=1)
+
+
+def _release(args: argparse.Namespace, engine: Sequence[str]) -> str:
+    """Give `release.toml` of an image with its models' manifests beside it."""
+    read = Measured.read(args.folder)
+    artifacts = read.folder.artifacts
+    if not read.folder.machines:
+        raise ArtifactError("image.json: names no machine, and a release is of one at least")
+    if RECIPE not in artifacts:
+        raise ArtifactError(f"image.json: needs artifact {RECIPE!r}")
+    manifests = sorted((args.folder / "models").glob("*.json"))
+    models = [(path.stem, _digest(path)) for path in manifests]
+    said = Said(
+        version=args.version,
+        engine=args.engine,
+        arguments=engine,
+        source=(args.source, args.commit),
+        expires=args.expires,
+    )
+    return release.release_toml(
+        said,
+        image=artifacts[DISK if DISK in artifacts else UKI].file,
+        recipe=artifacts[RECIPE].file,
+        mode=release.DEBUG if Uki.parse(read.found[UKI]).debug else release.ATTESTED,
+        platforms=read.platforms(args, models, engine),
+        models=models,
+    )
 
 
 def _digest(path: Path) -> bytes:
@@ -87,31 +130,17 @@ def _digest(path: Path) -> bytes:
         raise ArtifactError(f"{path}: {error.strerror}; name a model's folder") from error
 
 
-def _rule(rule: EventRule) -> dict[str, object]:
-    return {
-        "type": rule.type,
-        "digests": sorted(digest.hex() for digest in rule.digests),
-        "least": rule.least,
-        "most": rule.most,
-    }
+def _pair(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not (name and sign and value):
+        raise argparse.ArgumentTypeError("write it with = in the middle")
+    return name, value
 
 
-def _toml_value(value: object) -> str:
-    match value:
-        case Mapping():
-            inside = ", ".join(f"{key} = {_toml_value(one)}" for key, one in value.items())
-            return f"{{ {inside} }}" if inside else "{}"
-        case list():
-            return "[" + ", ".join(map(_toml_value, value)) + "]"
-        case _:
-            return json.dumps(value)
-
-
-def _model(text: str) -> tuple[str, str]:
-    name, sign, path = text.partition("=")
-    if not (name and sign and path):
-        raise argparse.ArgumentTypeError("write NAME=FOLDER")
-    return name, path
+def _time(text: str) -> str:
+    if not TIME.fullmatch(text):
+        raise argparse.ArgumentTypeError("write a time as 2026-12-20T00:00:00Z")
+    return text
 
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -122,12 +151,26 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     platforms = commands.add_parser("platforms", help="what a release says of its platforms")
-    platforms.add_argument("folder", type=Path, help="folder with image.json")
-    platforms.add_argument("--model", type=_model, action="append", default=[], metavar="NAME=PATH",
+    _add_image(platforms)
+    platforms.add_argument("--model", type=_pair, action="append", default=[], metavar="NAME=PATH",
                            help="a model's folder or manifest, repeatable")  # fmt: skip
-    platforms.add_argument("--devices", type=int, default=0, help="confidential devices")
-    platforms.add_argument("--kind", default="nvidia-gpu", help="their kind")
     platforms.add_argument("--toml", action="store_true", help="print tables for release.toml")
+    whole = commands.add_parser("release", help="release.toml, of an image and its models/*.json")
+    _add_image(whole)
+    for name, form, text in (
+        ("version", str, "version of the release"),
+        ("engine", _pair, "NAME=VERSION of the engine"),
+        ("source", str, "URI of the source"),
+        ("commit", str, "its commit, in hex"),
+        ("expires", _time, "end of the release, 2026-12-20T00:00:00Z"),
+    ):
+        whole.add_argument(f"--{name}", type=form, required=True, help=text)
     model = commands.add_parser("model", help="the manifest of a model")
     model.add_argument("folder", type=Path, help="folder with the files of one model")
     return parser.parse_args(argv)
+
+
+def _add_image(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, help="folder with image.json")
+    parser.add_argument("--devices", type=int, default=0, help="confidential devices")
+    parser.add_argument("--kind", default="nvidia-gpu", help="their kind")

@@ -21,7 +21,7 @@ from attestation.measure.files import FoundFile
 from attestation.measure.gpt import PartitionTable
 from attestation.measure.image import DISK, UKI, ImageFolder
 from attestation.measure.recompute import Values, measure
-from attestation.measure.uki import Uki
+from attestation.measure.uki import DEBUG, Uki
 from attestation.reference_values import ReferenceValues
 from attestation.result import Report
 from openpcc.audit import appraisal
@@ -35,7 +35,7 @@ RECIPE = "recipe"
 """Artifact that a release's recipe is, if it stands beside the image."""
 
 OF_A_RELEASE = ("image", "recipe", "models", "machines")
-OF_A_FOLDER = ("files", "root", *OF_A_RELEASE)
+OF_A_FOLDER = ("files", "root", "debug", *OF_A_RELEASE)
 OF_A_PLATFORM = ("release.measurement", "release.registers", "release.rules")
 
 
@@ -96,11 +96,12 @@ def _files(found: list[Finding], read: ReadFolder | None, release: Release | Non
     elif release is None:
         why = "there is no release to compare with"
         found += [RELEASE.skipped(f"release.{name}", why) for name in OF_A_RELEASE]
-        found += [_root(read)]
+        found += [_root(read), _debug(read)]
     else:
         found += [
             _image(read, release),
             _root(read),
+            _debug(read),
             _recipe(read, release),
             models_finding(read.path, release),
             _machines(read, release),
@@ -128,6 +129,16 @@ def _root(read: ReadFolder) -> Finding:
     except ArtifactError as error:
         return RELEASE.failed("release.root", str(error))
     return RELEASE.passed("release.root", root_hash.hex())
+
+
+def _debug(read: ReadFolder) -> Finding:
+    """Judge what the image is for: a release says nothing of it but `attested`."""
+    try:
+        debug = Uki.parse(read.found[UKI].artifact).debug
+    except ArtifactError as error:
+        return RELEASE.failed("release.debug", str(error))
+    wrong = [f"{UKI}: its command line says {DEBUG}"] if debug else []
+    return RELEASE.judged("release.debug", wrong)
 
 
 def _recipe(read: ReadFolder, release: Release) -> Finding:

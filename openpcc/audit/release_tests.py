@@ -24,6 +24,10 @@ RELEASE = Tests(
             text="the root file system on the disk has the root hash in the kernel's command line",
             remedy=DIFFERENT,
         ),
+        "release.debug": Tested(
+            text="the image is none for debugging, which says on its console what it does",
+            remedy=f"send nothing to a node that runs it, and {PUBLISHER}",
+        ),
         "release.recipe": Tested(
             text="the recipe beside the image is the one that the release names", remedy=DIFFERENT
         ),

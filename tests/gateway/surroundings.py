@@ -58,6 +58,7 @@ class NodeScript:
 
     machine: bytes
     models: tuple[str, ...] = ("demo",)
+    release: bytes = b"r" * 32
     not_after: int = START + 36_000
     beacons: list[bytes] = field(default_factory=list)
     down: bool = False
@@ -90,7 +91,7 @@ class NodeScript:
             not_after=self.not_after,
         )
         software = SoftwareSection(
-            release=bytes(32),
+            release=self.release,
             event_log=b"{}",
             models=tuple((name, bytes(32)) for name in self.models),
             settings=b"x",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from attestation.sections import NO_RELEASE
 from gateway import chain
 from gateway.archive import RETENTION, Archive
 from gateway.directory import Directory
@@ -252,6 +253,13 @@ def test_a_node_that_shows_anothers_evidence_is_left_out(tmp_path: Path) -> None
 def test_a_node_with_too_many_models_is_left_out(tmp_path: Path) -> None:
     many = NodeScript(b"b", models=tuple(f"m{number}" for number in range(9)))
     with world(tmp_path, NodeScript(b"a"), many) as found:
+        found.pass_time(found.config.wait)
+        found.rounds()
+        assert machines(found.leaves()) == [machine_digest(b"a")]
+
+
+def test_a_node_whose_image_is_for_debugging_is_left_out(tmp_path: Path) -> None:
+    with world(tmp_path, NodeScript(b"a"), NodeScript(b"b", release=NO_RELEASE)) as found:
         found.pass_time(found.config.wait)
         found.rounds()
         assert machines(found.leaves()) == [machine_digest(b"a")]

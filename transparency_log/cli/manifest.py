@@ -40,9 +40,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import cast
 
+from transparency_log.cli.outcome import RefusedError
 from transparency_log.errors import ConfigurationError
 from transparency_log.release import ReleaseStatement, parse_release
 from transparency_log.strict_json import Members, StrictJSONError
+
+DEBUG = "debug"
+"""Mode in the manifest of an image that says on its console what it does; readers know none."""
 
 MAX_MANIFEST = 65536
 """Bytes of a manifest: it has to fit into an entry."""
@@ -53,8 +57,11 @@ def read_manifest(data: bytes, path: Path) -> ReleaseStatement:
 
     Raises:
         ConfigurationError: not TOML, a member is missing, unknown or wrong, or a file is not there.
+        RefusedError: of an image for debugging.
     """
     values = parse_toml(data, path)
+    if values.get("mode") == DEBUG:
+        raise RefusedError(f"{path}: an image for debugging, which nobody accepts; build another")
     _hash_files(values, path.parent)
     with named(path):
         return parse_release(Members(values, "manifest"))

@@ -161,6 +161,15 @@ def test_refuses_broken_headers(place: int, new: bytes, said: str) -> None:
         image(changed(uki.uki(), place, new))
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [("quiet", False), ("openpcc.debug", True), ("ro openpcc.debug quiet", True),
+     ("openpcc.debugger", False), ("x=openpcc.debug", False)],
+)  # fmt: skip
+def test_an_image_for_debugging_says_so(line: str, *, said: bool) -> None:
+    assert parse(uki.uki({".cmdline": line.encode()})).debug is said
+
+
 def test_the_digest_leaves_out_checksum_and_signatures_and_nothing_else() -> None:
     data = uki.pe({".text": b"x" * 700})
     checksum, security = OPTIONAL + 64, OPTIONAL + 112 + 32

@@ -46,6 +46,25 @@ def test_agrees_with_veritysetup(block: int, blocks: int, salt: str, tmp_path: P
     assert stored[max(block, 512) :] == ours.blocks
 
 
+@pytest.mark.parametrize(("block", "hash_block"), [(4096, 512), (512, 4096), (4096, 1024)])
+def test_blocks_of_data_and_of_hashes_are_those_of_the_superblock(
+    block: int, hash_block: int, tmp_path: Path
+) -> None:
+    requires(VERITYSETUP)
+    data, tree = tmp_path / "data", tmp_path / "tree"
+    data.write_bytes(bytes(range(256)) * (block // 256) * 150)
+    command = [VERITYSETUP, "format", str(data), str(tree), "--salt=ab",
+               f"--data-block-size={block}", f"--hash-block-size={hash_block}"]  # fmt: skip
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    stored = tree.read_bytes()
+    found = superblock(stored)
+    hashes = block_hashes([data.read_bytes()], size=found.data_block, salt=found.salt)
+    ours = HashTree.over(hashes, block=found.hash_block, salt=found.salt)
+    assert (found.data_block, found.hash_block) == (block, hash_block)
+    assert re.findall(r"Root hash:\s+(\w+)", told) == [ours.root.hex()]
+    assert stored[hash_block:] == ours.blocks
+
+
 @given(st.integers(1, 60), st.binary(max_size=40))
 def test_agrees_with_a_second_writing(blocks: int, salt: bytes) -> None:
     data = bytes(range(256)) * 2 * blocks

@@ -12,6 +12,7 @@ import pytest
 
 from attestation.measure.image import ImageFolder
 from node_image.build import inventory
+from node_image.build.lock import Lock
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +60,7 @@ def made(folder: Path) -> Path:
     (folder / "node.manifest").write_text(json.dumps({"packages": [package]}))
     for name in ("node.raw", "node.efi", "recipe.tar"):
         (folder / name).write_bytes(b"1234")
+    (folder / "packages" / "mkosi_25.3-7_all.deb").write_bytes(b"tool")
     (folder / "tools.list").write_text("mkosi 25.3-7 all\n")
     return folder
 
@@ -73,7 +75,15 @@ def test_lists_every_package_and_wheel_with_its_hash(tmp_path: Path):
     lock = json.loads((tmp_path / "lock.json").read_text())
     assert [one["sha256"] for one in lock["packages"]] == [hashlib.sha256(b"deb").hexdigest()]
     assert [one["name"] for one in lock["wheels"]] == ["some-thing"]
-    assert lock["tools"] == ["mkosi 25.3-7 all"]
+    assert lock["tools"] == [
+        {
+            "name": "mkosi",
+            "version": "25.3-7",
+            "architecture": "all",
+            "sha256": hashlib.sha256(b"tool").hexdigest(),
+        }
+    ]
+    assert Lock.parse((tmp_path / "lock.json").read_bytes()).document() == lock
     parts = json.loads((tmp_path / "sbom.json").read_text())["components"]
     assert [one["name"] for one in parts] == ["libc6", "some-thing"]
 
@@ -84,8 +94,9 @@ def test_the_images_description_is_read_by_who_measures(tmp_path: Path):
     assert image.artifacts["disk"].sha256 == hashlib.sha256(b"1234").digest()
 
 
-def test_a_package_that_was_not_kept_is_no_image(tmp_path: Path):
-    next(made(tmp_path).joinpath("packages").iterdir()).unlink()
+@pytest.mark.parametrize("name", ["libc6_1%3a2.41-12_amd64.deb", "mkosi_25.3-7_all.deb"])
+def test_a_package_or_tool_that_was_not_kept_is_no_image(tmp_path: Path, name: str):
+    made(tmp_path).joinpath("packages", name).unlink()
     with pytest.raises(SystemExit, match="not among the packages"):
         listed(tmp_path)
 

@@ -217,7 +217,7 @@ def test_the_agent_reads_the_images_file(recipe: Path, tmp_path: Path, platform:
         "@PLATFORM@": platform,
         "@MACHINE@": str(tmp_path),
         "@DIGEST@": "0" * 64,
-        "/run/openpcc/release": str(tmp_path / "release"),
+        "@RELEASE@": str(tmp_path / "release"),
         "/usr/lib/openpcc/confined-python": str(tmp_path / "release"),
         "/usr/share/openpcc/models/demo": str(tmp_path),
     }.items():
@@ -272,6 +272,24 @@ def test_debug_measures_to_something_else_and_has_no_shell_either(recipe: Path):
     assert "openpcc.debug" not in values(recipe / "mkosi.conf", "Content", "KernelCommandLine")
     for key in ("Packages", "RootPassword", "Autologin", "Ssh"):
         assert not values(debug, "Content", key)
+
+
+def test_debug_names_no_release_whatever_its_host_says(recipe: Path):
+    script = (recipe / "build.sh").read_text()
+    assert "[[ $profile == debug ]] && release=/usr/share/openpcc/unreleased" in script
+    assert "printf '%064d\\n' 0 >\"$work/openpcc/unreleased\"" in script
+
+
+def test_hashes_are_of_whole_blocks_although_sectors_are_small(recipe: Path):
+    tree = recipe / "mkosi.repart" / "11-root-verity.conf"
+    for name in ("VerityDataBlockSizeBytes", "VerityHashBlockSizeBytes"):
+        assert values(tree, "Partition", name) == ["4096"]
+
+
+def test_a_build_of_a_lock_has_no_network(recipe: Path):
+    script = (recipe / "build.sh").read_text()
+    assert "[[ $lock ]] && without=(--net)" in script
+    assert '--lock "$image/lock.json"' in (recipe / "verify.sh").read_text()
 
 
 @pytest.mark.parametrize("profile", ["base", "gpu", "debug"])

@@ -302,6 +302,17 @@ def test_an_image_without_a_root_hash_fails(world: World, tmp_path: Path) -> Non
     assert "names no root hash" in wrong["files: release.root"]
 
 
+def test_an_image_for_debugging_fails_whatever_its_release_says(
+    world: World, tmp_path: Path
+) -> None:
+    root = disk.rooted(image.ROOT)[0].hex().encode()
+    found = image.contents()
+    found["uki"] = uki.uki({".cmdline": b"openpcc.debug roothash=" + root})
+    proof = publish(world, found)
+    wrong = failed(audit(world, image.write(tmp_path / "image", found), proof))
+    assert wrong == {"files: release.debug": "uki: its command line says openpcc.debug"}
+
+
 def test_every_check_is_made_somewhere(world: World, tmp_path: Path) -> None:
     made = {one.id for one in audited(world, tmp_path / "image").findings}
     assert {name for name in RELEASE.table if name not in made} == set()

@@ -195,6 +195,16 @@ def test_a_manifest_with_a_mistake_is_refused(desk: Desk, name: str):
     assert (entry.exists(), desk.told.count("\n")) == (False, 1)
 
 
+def test_an_image_for_debugging_is_not_signed(desk: Desk):
+    text = MANIFEST.replace('mode = "attested"', 'mode = "debug"')
+    assert text != MANIFEST
+    entry = desk.folder / "entry.json"
+    keys = ["--key", desk.key("release", 0), "--yes"]
+    assert desk.run("publish", write_manifest(desk.folder, text), *keys, "--out", entry) == 1
+    assert "an image for debugging, which nobody accepts" in desk.told
+    assert not entry.exists()
+
+
 def test_the_model_digest_is_that_of_the_nodes(desk: Desk):
     write_manifest(desk.folder)
     assert model_digest(desk.folder / "model") == attested_digest(desk.folder / "model")
