@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         lay_out(lock.packages, kept, args.to / "image")
         lay_out(lock.tools, kept, args.to / "tools")
     except (OSError, BuildError) as error:
-        sys.exit(f"lock: {str(error).removeprefix("lock: ")}")
+        sys.exit(f"locked: {error}")
 
 
 def _others(package: Package, kept: Mapping[str, Path]) -> str:

@@ -156,7 +156,7 @@ def test_what_differs_stops_the_build_by_name(
 ):
     lock = document(kept)
     change(lock)
-    with pytest.raises(SystemExit, match="lock: ") as refused:
+    with pytest.raises(SystemExit, match="locked: ") as refused:
         run(kept, lock)
     assert said in str(refused.value)
     assert not (kept / "repositories").exists()
