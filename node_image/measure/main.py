@@ -1,8 +1,9 @@
 """The command line of `node_image.measure`.
 
 `release` prints `release.toml`, which release signers sign; `platforms` only what stands in it
-under that name (docs/formats.md, 4.1), as JSON or TOML; `model` a model's manifest. Exit 1 if a
-file cannot be measured; the error is one line that names it.
+under that name (docs/formats.md, 4.1), as JSON or TOML; `model` a model's manifest. `simulated`
+prints the platform of simulated nodes, which run the very files that are installed here: run it
+where they will run. Exit 1 if a file cannot be measured; the error is one line that names it.
 """
 
 import argparse
@@ -13,13 +14,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from attestation.errors import ArtifactError
+from attestation.errors import ArtifactError, AttesterError
 from attestation.measure import files
 from attestation.measure.artifact import Artifact
 from attestation.measure.image import DISK, UKI, ImageFolder
 from attestation.measure.model import ModelManifest, read_model
-from attestation.measure.recompute import measure
+from attestation.measure.recompute import Values, measure
 from attestation.measure.uki import Uki
+from attestation.simulated.collect import expected_values
+from attestation.simulated.machine import DEVICE_KIND
 from node_image.measure import release
 from node_image.measure.release import Said
 
@@ -77,20 +80,38 @@ def main(argv: Sequence[str] | None = None) -> int:
         match args.command:
             case "model":
                 print(read_model(args.folder).encode().decode())
+            case "simulated":
+                print(_simulated(args, engine), end="")
             case "platforms":
                 print(_platforms(args, engine))
             case _:
                 print(_release(args, engine), end="")
-    except ArtifactError as error:
+    except (ArtifactError, AttesterError) as error:
         print(f"node_image.measure: {error}", file=sys.stderr)
         return 1
     return 0
 
 
 def _platforms(args: argparse.Namespace, engine: Sequence[str]) -> str:
-    models = [(name, _digest(Path(path))) for name, path in args.model]
+    models = _models(args)
     platforms = Measured.read(args.folder).platforms(args, models, engine)
     return release.platforms_toml(platforms) if args.toml else json.dumps(platforms, indent=1)
+
+
+def _simulated(args: argparse.Namespace, engine: Sequence[str]) -> str:
+    """Give the tables of simulated nodes; with `--manifest` of what they run as well."""
+    models = _models(args)
+    measurement, registers = expected_values(models, engine)
+    values = Values(measurement=measurement, registers=registers)
+    platform = release.platform(values, {"count": 1, "kinds": [DEVICE_KIND]})
+    tables = [release.platforms_toml({"simulated": platform})]
+    if args.manifest is not None:
+        tables.append(release.software_toml(models, args.manifest, engine))
+    return "\n".join(tables)
+
+
+def _models(args: argparse.Namespace) -> Models:
+    return [(name, _digest(Path(path))) for name, path in args.model]
 
 
 def _release(args: argparse.Namespace, engine: Sequence[str]) -> str:
@@ -152,9 +173,12 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     platforms = commands.add_parser("platforms", help="what a release says of its platforms")
     _add_image(platforms)
-    platforms.add_argument("--model", type=_pair, action="append", default=[], metavar="NAME=PATH",
-                           help="a model's folder or manifest, repeatable")  # fmt: skip
+    _add_models(platforms)
     platforms.add_argument("--toml", action="store_true", help="print tables for release.toml")
+    simulated = commands.add_parser("simulated", help="the same of simulated nodes, as TOML")
+    _add_models(simulated)
+    simulated.add_argument("--manifest", type=_pair, metavar="ENGINE=VERSION",
+                           help="print models and engine as well, for release.toml")  # fmt: skip
     whole = commands.add_parser("release", help="release.toml, of an image and its models/*.json")
     _add_image(whole)
     for name, form, text in (
@@ -168,6 +192,11 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     model = commands.add_parser("model", help="the manifest of a model")
     model.add_argument("folder", type=Path, help="folder with the files of one model")
     return parser.parse_args(argv)
+
+
+def _add_models(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", type=_pair, action="append", default=[], metavar="NAME=PATH",
+                        help="a model's folder or manifest, repeatable")  # fmt: skip
 
 
 def _add_image(parser: argparse.ArgumentParser) -> None:

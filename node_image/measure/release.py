@@ -81,15 +81,25 @@ def release_toml(
         _table("", {"name": "openpcc-node", "version": said.version, "image": {"file": image}})
         + f"mode = {_value(mode)}\nexpires = {said.expires}\n",
         platforms_toml(platforms),
-        *(_table("[[models]]", {"name": name, "digest": digest.hex()}) for name, digest in models),
-        _table(
-            "[engine]",
-            {"name": said.engine[0], "version": said.engine[1], "arguments": list(said.arguments)},
-        ),
+        software_toml(models, said.engine, said.arguments),
         _table("[source]", {"uri": said.source[0], "commit": said.source[1]}),
         _table("[recipe]", {"uri": "node_image/build", "file": recipe}),
     ]
     return "\n".join(tables)
+
+
+def software_toml(
+    models: Sequence[tuple[str, bytes]], engine: tuple[str, str], arguments: Sequence[str]
+) -> str:
+    """Give models and engine as tables of `release.toml`."""
+    name, version = engine
+    ran = {"name": name, "version": version, "arguments": list(arguments)}
+    return "\n".join(
+        [
+            *(_table("[[models]]", {"name": one, "digest": own.hex()}) for one, own in models),
+            _table("[engine]", ran),
+        ]
+    )
 
 
 def _table(head: str, members: Mapping[str, object]) -> str:
