@@ -11,6 +11,7 @@ platform that measures:
     boot                   what firmware, stub and kernel measure, in order
     sev_snp, tdx, tpm      launch digest; MRTD and RTMRs; PCRs
     model                  the files of a model
+    recipe                 the lists that stand in what an image was made by
     image, recompute       a folder with all of it, and what it comes to
 
 Pure: bytes come in. What cannot be known from files (the host's memory map, its ACPI tables, a

@@ -18,6 +18,7 @@ from attestation.measure.boot import BootWay
 from attestation.measure.firmware import MAX_FIRMWARE
 from attestation.measure.gpt import MAX_TABLE
 from attestation.measure.observed import HostEvents
+from attestation.measure.recipe import MAX_RECIPE
 from attestation.measure.sev_snp import MAX_CPUS, Machine
 from attestation.measure.tdx import PageOrder
 from attestation.measure.uki import MAX_UKI
@@ -30,6 +31,9 @@ COMPUTED = frozenset({"sev-snp", "tdx"})
 
 UKI = "uki"
 """Artifact with the unified kernel image."""
+
+RECIPE = "recipe"
+"""Artifact that the image was made by."""
 
 DISK = "disk"
 """Artifact with the disk, of which the beginning is measured."""
@@ -118,7 +122,7 @@ class ImageFolder:
         except StrictJSONError as error:
             raise ArtifactError(str(error)) from error
         folder = cls(artifacts=artifacts, machines=machines)
-        missing = sorted(folder.measured.keys() - artifacts.keys() - {DISK})
+        missing = sorted(folder.measured.keys() - artifacts.keys() - {DISK, RECIPE})
         if any(one.boot is BootWay.DISK for one in machines.values()) and DISK not in artifacts:
             missing.append(DISK)
         if missing:
@@ -127,8 +131,8 @@ class ImageFolder:
 
     @property
     def measured(self) -> Mapping[str, int]:
-        """Give how much of which artifacts is measured; of the others only the digest counts."""
-        limits = {UKI: MAX_UKI, DISK: MAX_TABLE}
+        """Give how much of which artifacts is read; of the others only the digest counts."""
+        limits = {UKI: MAX_UKI, DISK: MAX_TABLE, RECIPE: MAX_RECIPE}
         for machine in self.machines.values():
             if machine.firmware is not None:
                 limits[machine.firmware] = MAX_FIRMWARE

@@ -153,10 +153,8 @@ unshare --mount --propagation private "${without[@]}" bash -euc '
 
 # 5. what it was made of, and what it is
 for file in node.raw node.efi node.manifest initrd.manifest; do cp "$work/out/$file" "$out/"; done
-tar --sort=name --mtime=@$SOURCE_DATE_EPOCH --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX \
-  --exclude=__pycache__ -cf "$out/recipe.tar" -C node_image build
 "$python" -m node_image.build.inventory "$out" --packages "$keep/packages" --wheels "$work/wheels" \
-  --tools "$scratch/tools.list"
+  --tools "$scratch/tools.list" --recipe $recipe
 if [[ $lock ]]; then cmp "$lock" "$out/lock.json" >&2 || die "this recipe makes it of other files than $lock names"; fi
 
 # 6. where it runs, and what is to be signed

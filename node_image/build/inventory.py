@@ -1,17 +1,19 @@
 """Writes what an image was made of: lock, bill of materials, and the image's description.
 
-    python -m node_image.build.inventory OUT --packages DIR --wheels DIR --tools FILE
+    python -m node_image.build.inventory OUT --packages DIR --wheels DIR --tools FILE --recipe DIR
 
 OUT has what mkosi left: `node.raw`, `node.efi`, and a manifest of each tree. Written are
 
     lock.json   every package, wheel and tool with its SHA-256 (`node_image.build.lock`)
     sbom.json   what is in the image, as CycloneDX 1.6
+    recipe.tar  the recipe, with both lists: a release names its digest
     image.json  docs/formats.md, 12; `node_image.build.machines` adds its machines
 """
 
 import argparse
 import json
 import sys
+import tarfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +28,9 @@ ARTIFACTS = {
     "recipe": "recipe.tar",
 }
 """Names and files of `image.json`."""
+
+LISTS = ("lock.json", "sbom.json")
+"""What stands in the recipe beside the build's own files."""
 
 
 def manifest_packages(manifests: Iterable[bytes]) -> Iterator[tuple[str, str, str]]:
@@ -72,6 +77,16 @@ def sbom(lock: Lock) -> dict[str, object]:
     }
 
 
+def recipe(folder: Path, source: Path) -> None:
+    """Write what an image was made by: always the same bytes, whatever the checkout's modes are."""
+    found = [path for path in source.rglob("*") if "__pycache__" not in path.parts]
+    entries = {f"build/{path.relative_to(source)}": path for path in found}
+    entries |= {name: folder / name for name in LISTS}
+    with tarfile.open(folder / ARTIFACTS["recipe"], "w", format=tarfile.USTAR_FORMAT) as archive:
+        for name, path in sorted(entries.items()):
+            archive.add(path, name, recursive=False, filter=_plain)
+
+
 def description(
     folder: Path, files: Mapping[str, str], machines: Mapping[str, object]
 ) -> dict[str, object]:
@@ -106,9 +121,19 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
         write(args.out / "lock.json", lock.document())
         write(args.out / "sbom.json", sbom(lock))
+        recipe(args.out, args.recipe)
         write(args.out / "image.json", description(args.out, ARTIFACTS, {}))
     except (OSError, BuildError) as error:
         sys.exit(f"inventory: {error}")
+
+
+def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Take owner, time and modes from an entry."""
+    entry.uid = entry.gid = 0
+    entry.uname = entry.gname = ""
+    entry.mtime = 0
+    entry.mode = 0o755 if entry.isdir() or entry.mode & 0o100 else 0o644
+    return entry
 
 
 def _manifests(folder: Path) -> Iterator[bytes]:
@@ -129,6 +154,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--packages", type=Path, required=True, help="where packages were kept")
     parser.add_argument("--wheels", type=Path, required=True, help="wheels of the image")
     parser.add_argument("--tools", type=Path, required=True, help="list of the tools' packages")
+    parser.add_argument("--recipe", type=Path, required=True, help="folder of the recipe")
     return parser.parse_args(argv)
 
 

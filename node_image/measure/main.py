@@ -17,7 +17,7 @@ from pathlib import Path
 from attestation.errors import ArtifactError, AttesterError
 from attestation.measure import files
 from attestation.measure.artifact import Artifact
-from attestation.measure.image import DISK, UKI, ImageFolder
+from attestation.measure.image import DISK, RECIPE, UKI, ImageFolder
 from attestation.measure.model import ModelManifest, read_model
 from attestation.measure.recompute import Values, measure
 from attestation.measure.uki import Uki
@@ -28,9 +28,6 @@ from node_image.measure.release import Said
 
 DEVICES = {"count": 0, "kinds": list[str]()}
 """What a machine without confidential devices has."""
-
-RECIPE = "recipe"
-"""Artifact with what the image was made by."""
 
 TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 """A time, as it stands in `release.toml`."""

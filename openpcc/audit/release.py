@@ -19,7 +19,8 @@ from attestation.measure import files
 from attestation.measure.artifact import Artifact
 from attestation.measure.files import FoundFile
 from attestation.measure.gpt import PartitionTable
-from attestation.measure.image import DISK, UKI, ImageFolder
+from attestation.measure.image import DISK, RECIPE, UKI, ImageFolder
+from attestation.measure.recipe import recipe_files
 from attestation.measure.recompute import Values, measure
 from attestation.measure.uki import DEBUG, Uki
 from attestation.reference_values import ReferenceValues
@@ -31,10 +32,11 @@ from openpcc.audit.report import AuditKind, AuditReport, Finding, Section
 from openpcc.release_checks import reference_values
 from transparency_log.entry import Release
 
-RECIPE = "recipe"
-"""Artifact that a release's recipe is, if it stands beside the image."""
+LISTS = ("lock", "sbom")
+"""Artifacts that say what an image is made of. The recipe has them, too, and no release names
+them."""
 
-OF_A_RELEASE = ("image", "recipe", "models", "machines")
+OF_A_RELEASE = ("image", "recipe", "lists", "models", "machines")
 OF_A_FOLDER = ("files", "root", "debug", *OF_A_RELEASE)
 OF_A_PLATFORM = ("release.measurement", "release.registers", "release.rules")
 
@@ -103,6 +105,7 @@ def _files(found: list[Finding], read: ReadFolder | None, release: Release | Non
             _root(read),
             _debug(read),
             _recipe(read, release),
+            _lists(read),
             models_finding(read.path, release),
             _machines(read, release),
         ]
@@ -150,6 +153,25 @@ def _recipe(read: ReadFolder, release: Release) -> Finding:
     return RELEASE.failed(
         "release.recipe", f"{RECIPE} {actual.hex()}", expected=release.recipe.sha256.hex()
     )
+
+
+def _lists(read: ReadFolder) -> Finding:
+    """Judge lists by the recipe, which the release names."""
+    artifacts = read.image.artifacts
+    beside = {name: artifacts[name].file for name in LISTS if name in artifacts}
+    if RECIPE not in read.found or not beside:
+        return RELEASE.skipped("release.lists", "they are not beside it", required=False)
+    try:
+        said = recipe_files(read.found[RECIPE].artifact, frozenset(beside.values()))
+    except ArtifactError as error:
+        return RELEASE.skipped("release.lists", str(error), required=False)
+    wrong = [
+        f"{name}: {said[file].hex()} expected, {read.found[name].sha256.hex()} found"
+        for name, file in beside.items()
+        if file in said and said[file] != read.found[name].sha256
+    ]
+    wrong += [f"{name}: not in the recipe" for name, file in beside.items() if file not in said]
+    return RELEASE.judged("release.lists", wrong)
 
 
 def _machines(read: ReadFolder, release: Release) -> Finding:

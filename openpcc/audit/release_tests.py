@@ -31,6 +31,9 @@ RELEASE = Tests(
         "release.recipe": Tested(
             text="the recipe beside the image is the one that the release names", remedy=DIFFERENT
         ),
+        "release.lists": Tested(
+            text="the lists of packages and wheels are those in the recipe", remedy=DIFFERENT
+        ),
         "release.models": Tested(
             text="the models beside the image are those of the release, file by file",
             remedy="compare the files that are named with those of the model's publisher",

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import json
+import os
 import zipfile
 from base64 import urlsafe_b64encode
 from pathlib import Path
@@ -10,7 +11,9 @@ from types import ModuleType
 
 import pytest
 
+from attestation.measure.artifact import Artifact
 from attestation.measure.image import ImageFolder
+from attestation.measure.recipe import recipe_files
 from node_image.build import inventory
 from node_image.build.lock import Lock
 
@@ -58,8 +61,12 @@ def made(folder: Path) -> Path:
     wheel(folder / "wheels", {"a.py": b"a"})
     package = {"type": "deb", "name": "libc6", "version": "1:2.41-12", "architecture": "amd64"}
     (folder / "node.manifest").write_text(json.dumps({"packages": [package]}))
-    for name in ("node.raw", "node.efi", "recipe.tar"):
+    for name in ("node.raw", "node.efi"):
         (folder / name).write_bytes(b"1234")
+    (folder / "source" / "mkosi.extra").mkdir(parents=True)
+    (folder / "source" / "mkosi.extra" / "one").write_bytes(b"1")
+    (folder / "source" / "build.sh").write_bytes(b"#!/usr/bin/env bash")
+    (folder / "source" / "build.sh").chmod(0o700)
     (folder / "packages" / "mkosi_25.3-7_all.deb").write_bytes(b"tool")
     (folder / "tools.list").write_text("mkosi 25.3-7 all\n")
     return folder
@@ -67,7 +74,8 @@ def made(folder: Path) -> Path:
 
 def listed(folder: Path) -> None:
     parts = [f"--{name}={folder / name}" for name in ("packages", "wheels")]
-    inventory.main([str(folder), *parts, f"--tools={folder / 'tools.list'}"])
+    parts += [f"--tools={folder / 'tools.list'}", f"--recipe={folder / 'source'}"]
+    inventory.main([str(folder), *parts])
 
 
 def test_lists_every_package_and_wheel_with_its_hash(tmp_path: Path):
@@ -92,6 +100,22 @@ def test_the_images_description_is_read_by_who_measures(tmp_path: Path):
     listed(made(tmp_path))
     image = ImageFolder.parse((tmp_path / "image.json").read_bytes())
     assert image.artifacts["disk"].sha256 == hashlib.sha256(b"1234").digest()
+
+
+def test_the_recipe_has_the_lists_and_no_modes_or_times_of_the_checkout(tmp_path: Path):
+    listed(made(tmp_path))
+    once = (tmp_path / "recipe.tar").read_bytes()
+    found = recipe_files(Artifact(name="recipe", data=once), ("lock.json", "build/build.sh"))
+    lock = hashlib.sha256((tmp_path / "lock.json").read_bytes()).digest()
+    assert found == {
+        "lock.json": lock,
+        "build/build.sh": hashlib.sha256(b"#!/usr/bin/env bash").digest(),
+    }
+    for path in (tmp_path / "source").rglob("*"):
+        path.chmod(0o755 if path.name != "one" else 0o600)
+        os.utime(path, (1, 1))
+    listed(tmp_path)
+    assert (tmp_path / "recipe.tar").read_bytes() == once
 
 
 @pytest.mark.parametrize("name", ["libc6_1%3a2.41-12_amd64.deb", "mkosi_25.3-7_all.deb"])

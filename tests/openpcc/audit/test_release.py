@@ -15,6 +15,7 @@ from openpcc.audit.release import audit_release
 from openpcc.audit.release_tests import RELEASE
 from openpcc.audit.report import AuditKind, AuditReport, Outcome, Verdict
 from openpcc.config import ClientPolicy
+from tests.attestation.measure.test_recipe import tar
 from tests.fakes import disk, image, uki
 from tests.fakes.released import platforms, publish
 from tests.fakes.world import NOW, World
@@ -294,6 +295,19 @@ def test_a_recipe_beside_the_image_is_compared(world: World, tmp_path: Path) -> 
     other = image.write(tmp_path / "other", found | {"recipe": b"Lock"})
     wrong = failed(audit(world, other, world.proof(world.release_index)))
     assert set(wrong) == {"files: release.recipe"}
+
+
+def test_lists_beside_the_image_are_those_of_the_recipe(world: World, tmp_path: Path) -> None:
+    lists = {"lock": b"a lock", "sbom": b"a bill"}
+    recipe = tar([(image.FILES.get(name, name), data) for name, data in lists.items()])
+    found = image.contents() | lists | {"recipe": recipe}
+    said = replace(world.statement().recipe, sha256=hashlib.sha256(recipe).digest())
+    honest = audited(world, tmp_path / "image", found, recipe=said)
+    assert outcome(honest, "release.lists") is Outcome.PASS
+    other = image.write(tmp_path / "other", found | {"lock": b"another"})
+    wrong = failed(audit(world, other, world.proof(world.release_index)))
+    assert set(wrong) == {"files: release.lists"}
+    assert wrong["files: release.lists"].startswith("lock: ")
 
 
 def test_an_image_without_a_root_hash_fails(world: World, tmp_path: Path) -> None:

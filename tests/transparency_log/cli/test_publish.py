@@ -42,6 +42,25 @@ def test_two_signers_who_never_meet_publish_a_release(desk: Desk):
     assert parse_proof(proof.read_bytes()).extra == entry.read_bytes()
 
 
+def test_the_leaf_hash_goes_where_nodes_look_for_it(desk: Desk):
+    manifest, entry = write_manifest(desk.folder), desk.folder / "entry.json"
+    leaf, keys = desk.folder / "release", [desk.key("release", n) for n in (0, 2)]
+    first = ("publish", manifest, "--key", keys[0], "--yes", "--out", entry, "--leaf", leaf)
+    assert desk.run(*first) == 1
+    assert not leaf.exists()
+    done = desk.json("publish", entry, "--key", keys[1], "--yes", *desk.sending, "--leaf", leaf)
+    assert leaf.read_text() == f"{done['leaf_hash']}\n"
+
+
+def test_a_leaf_hash_is_not_written_over_a_key(desk: Desk):
+    manifest, entry, key = write_manifest(desk.folder), desk.folder / "entry.json", desk.key("release", 0)
+    before = Path(key).read_bytes()
+    words = ("publish", manifest, "--key", key, "--yes", "--out", entry, "--leaf", key)
+    assert desk.run(*words) == 2
+    assert Path(key).read_bytes() == before
+    assert not entry.exists()
+
+
 def test_all_keys_at_hand_is_one_command(desk: Desk):
     desk.publish()
     assert len(desk.served.log.entries) == 1
