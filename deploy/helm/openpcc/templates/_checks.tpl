@@ -49,7 +49,7 @@ is wrong is named at once. Called once, by configmaps.yaml.
 {{- else if eq $role "witness" -}}{{- $found = list (list "database" $c.database) -}}
 {{- else if eq $role "proxy" -}}{{- $found = list (list "state" $c.state) -}}
 {{- else if eq $role "issuer" -}}
-{{- $found = list (list "keys" $c.keys) -}}
+{{- if ne $c.keys "secrets/keys" }}{{ $found = append $found (list "keys" $c.keys) }}{{ end -}}
 {{- if eq (dig "database" "kind" "" $c) "sqlite" }}{{ $found = append $found (list "database.path" (dig "database" "path" "" $c)) }}{{ end -}}
 {{- else if eq $role "log" -}}
 {{- if eq (dig "store" "kind" "" $c) "directory" }}{{ $found = append $found (list "store.path" (dig "store" "path" "" $c)) }}{{ end -}}
@@ -99,8 +99,9 @@ is wrong is named at once. Called once, by configmaps.yaml.
 {{- if and $v.issuer.enabled $v.issuer.persistence.enabled (gt (int $v.issuer.replicas) 1) -}}
 {{- $found = append $found "issuer.replicas: with a volume there is one; several need persistence.enabled: false, PostgreSQL and keysSecret" -}}
 {{- end -}}
-{{- if and $v.issuer.enabled (not $v.issuer.persistence.enabled) (not $v.issuer.keysSecret) -}}
-{{- $found = append $found "issuer.keysSecret: without a volume, name the Secret with the key folder" -}}
+{{- $keys := get ($v.issuer.config | fromToml) "keys" | toString -}}
+{{- if and $v.issuer.enabled (ne (eq $keys "secrets/keys") (not (empty $v.issuer.keysSecret))) -}}
+{{- $found = append $found "issuer.keysSecret: goes with keys = \"secrets/keys\" in issuer.config, one without the other does not" -}}
 {{- end -}}
 {{- if and $v.proxy.enabled (not (and $v.proxy.policy $v.tls.proxy)) -}}
 {{- $found = append $found "proxy: needs proxy.policy, and tls.proxy for its certificate: prompts travel to it" -}}

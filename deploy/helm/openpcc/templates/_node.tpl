@@ -17,6 +17,9 @@ metadata:
 data:
   host.toml: |
     {{- $values.config | nindent 4 }}
+  {{- with $root.Values.nodes.release }}
+  release: {{ . | quote }}
+  {{- end }}
 {{- with get $values "files" }}
 binaryData:
   {{- toYaml . | nindent 2 }}
@@ -52,7 +55,7 @@ spec:
       "grace" (add (dig "limits" "drain" 0 ($values.config | fromToml)) 30)
       "claim" ""
       "begin" ""
-      "checksum" (toJson (list $values.config (get $values "files")) | sha256sum)
+      "checksum" (toJson (list $values.config (get $values "files") $root.Values.nodes.release) | sha256sum)
       "runtimeClassName" (get $values "runtimeClassName")
     ) | nindent 4 }}
 {{- end }}

@@ -27,7 +27,7 @@ log: {port: 8090, control: 9090, kind: StatefulSet, file: log.toml, secrets: sec
 witness: {port: 8091, control: 9091, kind: StatefulSet, file: witness.toml, secrets: ".", public: true}
 {{- end }}
 {{- if $v.proxy.enabled }}
-proxy: {port: 8010, kind: StatefulSet, file: client.toml, secrets: secrets}
+proxy: {port: 8010, kind: StatefulSet, file: client.toml, secrets: "."}
 {{- end }}
 {{- end }}
 
@@ -41,7 +41,7 @@ proxy: {port: 8010, kind: StatefulSet, file: client.toml, secrets: secrets}
 {{- $name := printf "%s-proxy" (include "openpcc.name" $root) -}}
 {{- $inside := printf "%s.%s" $name $root.Release.Namespace -}}
 {{- $command := list "openpcc" "proxy" "--config" "/etc/openpcc/client.toml" "--listen" "0.0.0.0:8010"
-      "--key-file" "/etc/openpcc/secrets/api.key" "--tls-cert" "/etc/openpcc/tls/tls.crt" "--tls-key" "/etc/openpcc/tls/tls.key" -}}
+      "--key-file" "/etc/openpcc/api.key" "--tls-cert" "/etc/openpcc/tls/tls.crt" "--tls-key" "/etc/openpcc/tls/tls.key" -}}
 {{- with $root.Values.proxy.pace }}{{ $command = concat $command (list "--pace" .) }}{{ end -}}
 {{- range concat (list $name $inside (printf "%s.svc" $inside)) $root.Values.proxy.names -}}
 {{- $command = concat $command (list "--name" .) -}}
@@ -57,12 +57,13 @@ proxy: {port: 8010, kind: StatefulSet, file: client.toml, secrets: secrets}
 {{- $root := index . 0 }}{{ $role := index . 1 -}}
 {{- $config := (index $root.Values $role).config | fromToml -}}
 {{- if eq $role "publisher" -}}
-mkdir -m 700 {{ $config.archive }}
 openpcc-gateway publisher-init --config /etc/openpcc/publisher.toml
 {{- else if eq $role "issuer" -}}
-mkdir -m 700 {{ $config.keys }}
 openpcc-issuer init --config /etc/openpcc/issuer.toml
+{{- if hasPrefix "/var/lib/openpcc/" $config.keys }}
+mkdir -m 700 {{ $config.keys }}
 openpcc-issuer keys new --config /etc/openpcc/issuer.toml
+{{- end }}
 {{- else if has $role (list "log" "witness") -}}
 openpcc-{{ $role }} init --config /etc/openpcc/{{ $role }}.toml
 {{- end -}}
