@@ -21,6 +21,9 @@ from transparency_log.merkle import leaf_hash
 from transparency_log.proof import UnverifiedProof, parse_proof, verify_proof
 from transparency_log.witness_policy import verify_checkpoint
 
+BEYOND = OUTSIDE[Scope.RELEASE] - {"7.status", "7.fresh", "5.consistency"}
+"""Checks of the trust decision that are about a machine: no release shows anything of them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class KeptRelease:
@@ -87,7 +90,7 @@ def judge_release_file(
         provenances: Sigstore bundles about its build.
     """
     checks = Checks(optional=policy.attestation.optional, required=policy.attestation.required)
-    for name in OUTSIDE[Scope.RELEASE] - {"7.status", "7.fresh", "5.consistency"}:
+    for name in BEYOND:
         checks.out_of_scope(name, "a release by itself does not show it")
     found: list[Release] = []
     kept = _parsed(data)

@@ -10,25 +10,25 @@ the machine, and with another one the values differ.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from attestation.errors import ArtifactError
-from attestation.event_rules import EventRule
 from attestation.measure import files
 from attestation.measure.artifact import Artifact
 from attestation.measure.files import FoundFile
 from attestation.measure.gpt import PartitionTable
 from attestation.measure.image import DISK, RECIPE, UKI, ImageFolder
 from attestation.measure.recipe import recipe_files
-from attestation.measure.recompute import Values, measure
+from attestation.measure.recompute import measure
 from attestation.measure.uki import DEBUG, Uki
-from attestation.reference_values import ReferenceValues
 from attestation.result import Report
 from openpcc.audit import appraisal
 from openpcc.audit.release_models import models_finding
 from openpcc.audit.release_tests import RELEASE
+from openpcc.audit.release_values import compared
 from openpcc.audit.report import AuditKind, AuditReport, Finding, Section
+from openpcc.kept_release import BEYOND
 from openpcc.release_checks import reference_values
 from transparency_log.entry import Release
 
@@ -64,8 +64,9 @@ def audit_release(folder: Path, report: Report, release: Release | None) -> Audi
         release: None: its signers have not signed it, and there is nothing to compare with.
     """
     own = appraisal.section(report, name="release", title="The release")
+    asked = tuple(one for one in own.findings if one.id not in BEYOND)
     described, read = _read(folder)
-    sections = [own, _files(described, read, release)]
+    sections = [replace(own, findings=asked), _files(described, read, release)]
     if read is not None:
         sections += [_platform(read, release, name) for name in read.image.machines]
     return AuditReport(
@@ -208,57 +209,4 @@ def _findings(read: ReadFolder, release: Release | None, name: str) -> Iterator[
         yield from (RELEASE.skipped(one, why) for one in OF_A_PLATFORM)
         return
     yield RELEASE.passed("release.computed")
-    yield from _compared(values, logged)
-
-
-def _compared(values: Values, logged: ReferenceValues) -> Iterator[Finding]:
-    if values.measurement == logged.measurement:
-        yield RELEASE.passed("release.measurement", values.measurement.hex())
-    else:
-        yield RELEASE.failed(
-            "release.measurement",
-            f"{values.sources['measurement']}: {values.measurement.hex()}",
-            expected=logged.measurement.hex(),
-        )
-    yield RELEASE.judged("release.registers", _registers(values, logged))
-    yield RELEASE.judged("release.rules", _rules(values, logged))
-    if values.given:
-        yield RELEASE.told("release.given", values.measurement.hex())
-    left = [
-        f"register {index}: {rule.text}"
-        for index, rules in sorted(logged.events.items())
-        for rule in rules
-        if not rule.digests
-    ]
-    if left:
-        yield RELEASE.told("release.open", "; ".join(left))
-
-
-def _registers(values: Values, logged: ReferenceValues) -> Iterator[str]:
-    """Name each register that differs, with the files that decide it."""
-    for index in sorted({*values.registers, *logged.registers}):
-        found, wanted = values.registers.get(index), logged.registers.get(index)
-        if found != wanted:
-            source = values.sources.get(str(index), "no file decides it")
-            yield (f"register {index} ({source}): {_shown(wanted)} expected, {_shown(found)} found")
-
-
-def _rules(values: Values, logged: ReferenceValues) -> Iterator[str]:
-    for index in sorted({*values.events, *logged.events}):
-        found, wanted = values.events.get(index, ()), logged.events.get(index, ())
-        if found != wanted:
-            source = values.sources.get(str(index), "no file decides it")
-            yield f"register {index} ({source}): {_difference(wanted, found)}"
-
-
-def _difference(wanted: tuple[EventRule, ...], found: tuple[EventRule, ...]) -> str:
-    if len(wanted) != len(found):
-        return f"{len(wanted)} rules expected, {len(found)} found"
-    place = next(
-        at for at, pair in enumerate(zip(wanted, found, strict=True)) if pair[0] != pair[1]
-    )
-    return f"rule {place + 1}: {wanted[place].text} expected, {found[place].text} or others found"
-
-
-def _shown(value: bytes | None) -> str:
-    return "none" if value is None else value.hex()
+    yield from compared(values, logged)
