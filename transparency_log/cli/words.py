@@ -11,7 +11,7 @@ from transparency_log.cli.memory import Memory
 from transparency_log.draft import Draft, Groups, progress, signed_by
 from transparency_log.dsse import key_hint
 from transparency_log.payload import EntryStatement
-from transparency_log.release import ReleaseStatement
+from transparency_log.release import EventRule, ReleaseStatement
 from transparency_log.rotation import RotationStatement
 from transparency_log.service import ServiceStatement
 from transparency_log.status import Floors, StatusStatement
@@ -78,6 +78,9 @@ def _release(release: ReleaseStatement, now: int) -> Iterator[str]:
         yield f"on {name}: launch measurement {platform.measurement.hex()}"
         for register, value in platform.registers.items():
             yield f"  register {register} {value.hex()}"
+        for register, rules in platform.events.items():
+            for rule in rules:
+                yield f"  register {register} is ruled: {_rule(rule)}"
         devices = platform.devices
         yield f"  devices: {devices.count}{_of(devices.kinds)}"
     for model in release.models:
@@ -86,6 +89,11 @@ def _release(release: ReleaseStatement, now: int) -> Iterator[str]:
     yield f"engine {engine.name} {engine.version}, arguments {list(engine.arguments)!r}"
     yield f"source {release.source.uri}, commit {release.source.commit}"
     yield f"recipe {release.recipe.uri}, SHA-256 {release.recipe.sha256.hex()}"
+
+
+def _rule(rule: EventRule) -> str:
+    digests = " or ".join(one.hex() for one in rule.digests) or "ANY digest: the host's to choose"
+    return f"{rule.least} to {rule.most} events of type 0x{rule.type:08x}, {digests}"
 
 
 def _of(kinds: tuple[str, ...]) -> str:

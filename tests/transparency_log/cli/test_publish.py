@@ -53,7 +53,11 @@ def test_the_leaf_hash_goes_where_nodes_look_for_it(desk: Desk):
 
 
 def test_a_leaf_hash_is_not_written_over_a_key(desk: Desk):
-    manifest, entry, key = write_manifest(desk.folder), desk.folder / "entry.json", desk.key("release", 0)
+    manifest, entry, key = (
+        write_manifest(desk.folder),
+        desk.folder / "entry.json",
+        desk.key("release", 0),
+    )
     before = Path(key).read_bytes()
     words = ("publish", manifest, "--key", key, "--yes", "--out", entry, "--leaf", key)
     assert desk.run(*words) == 2
@@ -94,6 +98,17 @@ def test_what_is_signed_is_shown_in_words(desk: Desk):
         "6105d6cc76af400325e94d588ce511be5bfdbb73b437dc51eca43917d7a43e3d",
     ):  # fmt: skip
         assert word in desk.told
+
+
+def test_what_is_left_to_the_host_is_shown_before_it_is_signed(desk: Desk):
+    own = f'{{ type = 4, digests = ["{"ab" * 48}"], least = 1, most = 1 }}'
+    rules = "events = { 2 = [{ type = 10, digests = [], least = 0, most = 64 }, " + own + "] }"
+    text = MANIFEST.replace("devices = {", f"{rules}\ndevices = {{", 1)
+    assert text != MANIFEST
+    manifest = write_manifest(desk.folder, text)
+    desk.run("publish", manifest, "--out", desk.folder / "entry.json")
+    assert "register 2 is ruled: 0 to 64 events of type 0x0000000a, ANY digest" in desk.told
+    assert f"register 2 is ruled: 1 to 1 events of type 0x00000004, {'ab' * 48}" in desk.told
 
 
 def test_control_characters_of_an_entry_are_not_obeyed(desk: Desk):
