@@ -26,7 +26,7 @@ from bench.far_end import REPLY_SIZE
 from bench.processes import Started, script, started
 from gateway import keys
 from gateway.publication import Publication, PublishedModel, PublishedNode
-from openpcc.cli.demo.programs import find
+from openpcc.cli.installed import find
 from openpcc.protocol import bhttp, chunked_ohttp, messages
 from openpcc.protocol.hpke import KEM_XWING
 from openpcc.protocol.key_config import KeyConfig, parse_configs

@@ -35,7 +35,7 @@ from gateway.spent import MemorySpentStore, SpentStore
 from gateway.store_address import parse_store
 from gateway.valkey import ValkeySpentStore
 from gateway.valkey_server import ValkeyServer
-from openpcc.cli.demo.programs import find, run
+from openpcc.cli.installed import find, run
 from openpcc.protocol import bhttp, chunked_ohttp, messages
 from openpcc.protocol.hpke import KEM_XWING
 from openpcc.protocol.key_config import KeyConfig, parse_configs

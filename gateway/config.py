@@ -252,11 +252,11 @@ class PublisherConfig(ServerConfig):
     service_key: Path
     # Public keys (base64) of those whose status entries count.
     status_keys: tuple[str, ...]
-    # The public OHTTP file (`ohttp-keys`, beside the private one) that all gateways serve.
+    # The public OHTTP file (`ohttp-keys` of `openpcc-gateway keys`) that all gateways serve.
     ohttp_keys: Path
     # File of the entry chain and the directory slots, made by `openpcc-gateway publisher-init`.
     state: Path
-    # Folder of the listed evidence bundles, kept 90 days.
+    # Folder of the listed evidence bundles, kept 90 days; made with the state.
     archive: Path
     # The nodes that may be listed: by URL,
     nodes: tuple[NodeAddress, ...] = ()
@@ -274,6 +274,9 @@ class PublisherConfig(ServerConfig):
     log_token: Path | None = None
     # File of endorsements, `{"endorsements":[…]}`, put to every node; left out: none are put.
     endorsements: Path | None = None
+    # Proof files of accepted releases (`openpcc-log publish --proof`), stapled to every node: a
+    # client believes no release that is not. Left out: `endorsements` has them.
+    proofs: tuple[Path, ...] = ()
     # Nodes that a client seals a request to.
     candidates: int = 3
     # Ways a reply may be paced; clients that choose none take the first (docs/pace.md).

@@ -151,3 +151,9 @@ def _init_publisher(given: list[str]) -> None:
     parser.add_argument("--config", type=Path, required=True, help="TOML file of the publisher")
     config = load(parser.parse_args(given).config, PublisherConfig)
     chain.create(config.state, service=config.service)
+    try:
+        config.archive.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{config.archive}: {error.strerror}; make this folder for the archive"
+        ) from error

@@ -6,14 +6,13 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from gateway import asgi, chain
+from gateway import asgi, chain, stapled
 from gateway.archive import Archive
 from gateway.asgi import Receive, Scope, Send
 from gateway.config import PublisherConfig, parse_server, read_bounded
 from gateway.discovery import Discovery
 from gateway.errors import ConfigurationError, RefusedError
 from gateway.log_reader import LogReader
-from gateway.mirror import MAX_EVIDENCE
 from gateway.outbound import Outbound
 from gateway.places import AddressSource, Places, ServiceSource, Source, StaticSource
 from gateway.publisher import Publisher
@@ -71,9 +70,7 @@ class PublisherProgram:
             state=chain.load(config.state, service=config.service),
             signer=signer,
             ohttp_keys=_read_keys(config),
-            endorsements=None
-            if config.endorsements is None
-            else read_bounded(config.endorsements, MAX_EVIDENCE),
+            endorsements=stapled.read(config.endorsements, config.proofs),
             reader=LogReader(url=config.log, outbound=self._outbound, token=token),
             discovery=Discovery(places(config, time.monotonic), self._outbound, time.monotonic),
             archive=Archive(config.archive),

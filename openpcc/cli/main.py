@@ -71,6 +71,7 @@ COMMANDS = {
     ),
     "wallet": Command(help="count the tokens that requests are paid with, and buy some"),
     "doctor": Command(help="check installation, configuration, relay, clock and nodes"),
+    "init": Command(help="make keys, configurations and policy of a new service", extra="demo"),
     "demo": Command(help="run the whole service on this machine, SIMULATED", extra="demo"),
 }
 

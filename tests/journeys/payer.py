@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from openpcc import clock
-from openpcc.cli.demo.programs import run
+from openpcc.cli.installed import run
 from openpcc.config import ClientConfig
 from openpcc.errors import OpenPCCError
 from openpcc.protocol.privacypass import Token

@@ -21,8 +21,8 @@ from openpcc.audit.attack.target import Target
 from openpcc.audit.report import Outcome
 from openpcc.cli import demo
 from openpcc.cli.demo.issuing import Payment
-from openpcc.cli.demo.programs import run
 from openpcc.cli.demo.stack import DemoStack, EngineChoice
+from openpcc.cli.installed import run
 from openpcc.config import ClientConfig
 from tests.journeys import weakened_client as weak
 from tests.journeys.test_attack import COMMAND, FAMILIES, OF_PROXY, OF_TARGET, SERVERS, WEAKENED

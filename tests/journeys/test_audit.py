@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from openpcc.cli.demo.programs import find
 from openpcc.cli.demo.stack import DemoStack
+from openpcc.cli.installed import find
 from tests.fakes.node import Exchange, FarEnd
 
 

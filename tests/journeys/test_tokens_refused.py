@@ -9,7 +9,7 @@ import pytest
 
 from openpcc import clock
 from openpcc.cli.demo.issuing import ISSUER as NAME
-from openpcc.cli.demo.programs import run
+from openpcc.cli.installed import run
 from openpcc.config import ClientConfig
 from openpcc.errors import (
     DirectoryError,

@@ -5,11 +5,13 @@ from pathlib import Path
 
 from transparency_log.cli import arguments, files, signing
 from transparency_log.cli.manifest import MAX_MANIFEST, read_manifest
-from transparency_log.cli.outcome import RefusedError
+from transparency_log.cli.outcome import DONE, RefusedError
 from transparency_log.cli.policy_file import load_policy
 from transparency_log.draft import Draft, new_draft
+from transparency_log.merkle import leaf_hash
 from transparency_log.payload import EntryKind
 from transparency_log.release import ReleaseStatement
+from transparency_log.tile import MAX_ENTRY
 
 HELP = "sign a release, and log it when all have signed"
 
@@ -22,6 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     arguments.add_policy(parser)
     arguments.add_signing(parser)
+    parser.add_argument("--leaf", type=Path, metavar="FILE",
+                        help="where the leaf hash goes, with which nodes are started")  # fmt: skip
 
 
 def run(args: argparse.Namespace, *, now: int) -> int:
@@ -29,6 +33,7 @@ def run(args: argparse.Namespace, *, now: int) -> int:
     policy = load_policy(args.policy)
     begun = is_entry(args.source)
     signing.refuse_wrong_usage(args, fresh=not begun)
+    arguments.refuse_overwriting(args, ["out", "proof", "leaf"])
     if begun:
         draft = signing.read_entry(args.source, EntryKind.RELEASE, policy)
     else:
@@ -40,7 +45,11 @@ def run(args: argparse.Namespace, *, now: int) -> int:
         out=args.out or args.source,
         fresh=not begun,
     )
-    return signing.run(task, args, policy, now=now)
+    code = signing.run(task, args, policy, now=now)
+    if code == DONE and args.leaf is not None:
+        leaf = leaf_hash(files.read(task.out, MAX_ENTRY))
+        files.replace(args.leaf, f"{leaf.hex()}\n".encode())
+    return code
 
 
 def is_entry(path: Path) -> bool:

@@ -19,9 +19,9 @@ from openpcc import clock
 from openpcc.cli import output
 from openpcc.cli.demo import refusals
 from openpcc.cli.demo.issuing import Payment
-from openpcc.cli.demo.programs import run as run_script
 from openpcc.cli.demo.refusals import DemoFailedError
 from openpcc.cli.demo.stack import MODEL, DemoStack, EngineChoice
+from openpcc.cli.installed import run as run_script
 from openpcc.client import OpenPCC
 from openpcc.errors import ConfigurationError
 from openpcc.nodes import NodeView

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openpcc.cli.demo import keys as demo_keys
-from openpcc.cli.demo.programs import Program, Programs, run
+from openpcc.cli.demo.programs import Program, Programs
+from openpcc.cli.installed import run
 
 ISSUER = "issuer.demo.openpcc.invalid"
 """Its name in token challenges."""

@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from openpcc.cli.installed import find
 from openpcc.errors import ConfigurationError
 
 GRACE = 10.0
@@ -101,33 +102,6 @@ class Programs:
     def running(self) -> tuple[Program, ...]:
         """The programs that were started and not stopped."""
         return tuple(self._running)
-
-
-def find(script: str) -> Path:
-    """Find a console script beside the interpreter: the one of this installation, not of PATH.
-
-    Raises:
-        ConfigurationError: it is not installed.
-    """
-    path = Path(sys.executable).with_name(script)
-    if not path.is_file():
-        raise ConfigurationError(
-            f"{script} is not installed; run: pip install '.[demo]' in the source tree"
-        )
-    return path
-
-
-def run(script: str, argv: Sequence[str]) -> str:
-    """Run a console script to its end; give what it printed, without the last line's end.
-
-    Raises:
-        ConfigurationError: it failed; quotes its last words.
-    """
-    done = subprocess.run([str(find(script)), *argv], capture_output=True, check=False)
-    if done.returncode != 0:
-        words = done.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        raise ConfigurationError(f"{script} failed: {words[:300]}")
-    return done.stdout.decode(errors="replace").rstrip("\n")
 
 
 def _end(programs: Sequence[Program]) -> None:

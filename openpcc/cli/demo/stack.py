@@ -21,7 +21,8 @@ from openpcc import clock
 from openpcc.cli.demo import keys as demo_keys
 from openpcc.cli.demo.issuing import DemoIssuer, Payment
 from openpcc.cli.demo.keys import ORIGIN, QUORUM, SERVICE, WITNESSES, DemoKeys
-from openpcc.cli.demo.programs import Program, Programs, run
+from openpcc.cli.demo.programs import Program, Programs
+from openpcc.cli.installed import run
 from openpcc.config import ClientPolicy
 from openpcc.errors import ConfigurationError
 from transparency_log.cli.connection import LogConnection
