@@ -76,12 +76,12 @@ sources() {
   done < <(archives)
 }
 
-# Makes a tools tree: FOLDER, packages with commas, sources.
+# Makes a tools tree: FOLDER, variant, packages with commas, sources. Keeps the packages in $debs.
 make_tools() {
-  local folder=$1 packages=$2
-  shift 2
+  local folder=$1 variant=$2 packages=$3
+  shift 3
   echo "making the tools tree"
-  mmdebstrap -q --variant=minbase --include="$packages" --skip=essential/unlink --aptopt='APT::Sandbox::User "root"' \
+  mmdebstrap -q --variant="$variant" --include="$packages" --skip=essential/unlink --aptopt='APT::Sandbox::User "root"' \
     --customize-hook="cp \"\$1\"/var/cache/apt/archives/*.deb '$debs'" trixie "$folder" "$@"
 }
 
@@ -103,7 +103,8 @@ if [[ $lock ]]; then
   "$python" -m node_image.build.locked "$lock" --packages "$keep/packages" --wheels "$work/wheels" \
     --to "$scratch/repositories"
   debs=$scratch tree=$scratch/tools
-  make_tools "$tree" "$(sed -n 's/^Package: //p' "$scratch/repositories/tools/Packages" | paste -sd,)" \
+  # Not minbase: that asks for packages of a suite, and a folder of files has none. All are named here.
+  make_tools "$tree" apt "$(sed -n 's/^Package: //p' "$scratch/repositories/tools/Packages" | paste -sd,)" \
     "deb [trusted=yes] copy://$scratch/repositories/tools ./"
 elif [[ ! -e $tree/usr/bin/mkosi ]]; then
   specs=()
@@ -113,7 +114,7 @@ elif [[ ! -e $tree/usr/bin/mkosi ]]; then
   ((${#specs[@]})) || die "apt knows no archive of Debian; run apt-get update"
   rm -rf --one-file-system "$tree.new"
   debs=$keep/packages/tools
-  make_tools "$tree.new" "$tools" "${specs[@]}"
+  make_tools "$tree.new" minbase "$tools" "${specs[@]}"
   mv "$tree.new" "$tree"
 fi
 chroot "$tree" dpkg-query -W -f '${Package} ${Version} ${Architecture}\n' >"$scratch/tools.list"
