@@ -122,9 +122,8 @@ chroot "$tree" dpkg-query -W -f '${Package} ${Version} ${Architecture}\n' >"$scr
 # 3. recipe and configuration, with modes of their own whatever the checkout's are
 cp -r $recipe/mkosi.* $recipe/unpack.py $recipe/programs.txt "$work/"
 cp -r node_image/embedded/model "$work/openpcc/models/demo"
-mkdir -p "$out/models"
-"$python" -m node_image.measure model "$work/openpcc/models/demo" >"$out/models/demo.json"
-digest=$("$python" -c 'import json, sys; print(json.load(sys.stdin)["digest"])' <"$out/models/demo.json")
+"$python" -m node_image.measure model "$work/openpcc/models/demo" >"$scratch/demo.json"
+digest=$("$python" -c 'import json, sys; print(json.load(sys.stdin)["digest"])' <"$scratch/demo.json")
 machine=/; [[ $platform == simulated* ]] && machine=/run/openpcc/machine
 # An image for debugging names no release, whatever its host says: nobody accepts it (decision 0026).
 release=/run/openpcc/release; [[ $profile == debug ]] && release=/usr/share/openpcc/unreleased
@@ -137,7 +136,7 @@ find "$work" -type d -exec chmod 755 {} + -o -type f -perm -u+x -exec chmod 755 
 # 4. the image, in the tools tree, always at the same path; of a lock without a network
 echo "building"
 cache=$keep/packages; [[ $lock ]] && cache=$scratch/cache
-mkdir -p "$tree"/{work,keep,repositories} "$cache"
+mkdir -p "$tree"/{work,keep,repositories} "$cache" "$scratch/repositories/image"
 without=(); [[ $lock ]] && without=(--net)
 unshare --mount --propagation private "${without[@]}" bash -euc '
   mount --bind "$1" "$1"
@@ -154,6 +153,8 @@ unshare --mount --propagation private "${without[@]}" bash -euc '
 
 # 5. what it was made of, and what it is
 for file in node.raw node.efi node.manifest initrd.manifest; do cp "$work/out/$file" "$out/"; done
+mkdir "$out/models"
+cp "$scratch/demo.json" "$out/models/"
 "$python" -m node_image.build.inventory "$out" --packages "$keep/packages" --wheels "$work/wheels" \
   --tools "$scratch/tools.list" --recipe $recipe
 if [[ $lock ]]; then cmp "$lock" "$out/lock.json" >&2 || die "this recipe makes it of other files than $lock names"; fi
