@@ -27,8 +27,11 @@ def _lines(table: Table, path: tuple[str, ...]) -> Iterator[str]:
     for key, value in given.items():
         name = (*path, _key(key))
         for header, one in _tables(value, ".".join(name)):
-            yield from ("", header)
-            yield from _lines(one, name)
+            # A table of tables alone needs no header of its own.
+            if not header.startswith("[[") and one and all(map(_is_table, one.values())):
+                yield from _lines(one, name)
+            else:
+                yield from ("", header, *_lines(one, name))
 
 
 def _tables(value: object, name: str) -> Iterator[tuple[str, Table]]:
