@@ -36,7 +36,6 @@ while (($# > 1)); do
 done
 [[ $# == 0 && $out && $keep ]] || usage
 cd "$(dirname "$0")/../.."
-[[ $(id -u) == 0 ]] || die "mounts need root"
 [[ -d $recipe/mkosi.profiles/$profile ]] || die "no profile $profile"
 [[ $profile != gpu ]] || die "gpu: its driver is not signed by what the kernel accepts; docs/node-image.md"
 [[ -z $(ls -A "$out" 2>/dev/null) ]] || die "$out is not empty"
@@ -49,6 +48,7 @@ if [[ $source ]]; then
   fi
   expires=${expires:-$(date -u -d '30 days' +%Y-%m-%dT00:00:00Z)}
 fi
+[[ $(id -u) == 0 ]] || die "mounts need root"
 mkdir -p "$out" "$keep"/{packages/tools,wheels}
 umask 022
 export LC_ALL=C.UTF-8 TZ=UTC SOURCE_DATE_EPOCH=1700000000
