@@ -298,9 +298,3 @@ def test_no_profile_opens_what_the_image_closes(recipe: Path, profile: str):
     assert values(conf, "Output", "ImageVersion") == [profile]
     for key in ("RemoveFiles", "RootPassword", "ExtraTrees", "Seed", "FinalizeScripts"):
         assert f"\n{key}=" not in conf.read_text()
-
-
-def test_gpu_takes_the_driver_and_its_modules(recipe: Path):
-    conf = recipe / "mkosi.profiles" / "gpu" / "mkosi.conf"
-    assert "nvidia-open-kernel-dkms" in values(conf, "Content", "Packages")
-    assert "/nvidia.*.ko" in values(conf, "Content", "KernelModulesInclude")
