@@ -109,9 +109,9 @@ spec:
     {{- range .sources }}
     - name: {{ .name }}
       {{- if .secret }}
-      secret: {secretName: {{ .secret }}, defaultMode: 0440}
+      secret: {secretName: {{ .secret }}, defaultMode: 0440, optional: false}
       {{- else }}
-      configMap: {name: {{ .configMap }}, defaultMode: 0444}
+      configMap: {name: {{ .configMap }}, defaultMode: 0444, optional: false}
       {{- end }}
     {{- end }}
 {{- end }}
