@@ -2,12 +2,13 @@
 # Builds a node's image. Needs root (mounts and chroot), mmdebstrap, and the environment of `make setup`.
 #
 #   node_image/build/build.sh --out DIR --keep DIR [--lock FILE] [--profile base] [--platform simulated-vtpm]
-#       [--machines FILE --source URI [--commit HEX] [--expires TIME]]
+#       [--bundle DIR] [--machines FILE --source URI [--commit HEX] [--expires TIME]]
 #
 #   --out       gets disk, kernel image, lists, image.json; must be empty or missing
 #   --keep      holds what was downloaded: every package and wheel, and the tools tree
 #   --lock      lock.json of an image: make it of exactly these files, which were kept, without a network
 #   --platform  what the agent quotes by; it stands in the image, so each has its own measurement
+#   --bundle    of profile gpu: engine and model, as bundle.sh made them; the image holds their root hash
 #   --machines  where it runs (node_image/build/machines.py); with --source, release.toml is written:
 #               --commit is the checkout's, --expires in 30 days, where they are left out
 #
@@ -15,9 +16,9 @@
 set -euo pipefail
 recipe=node_image/build
 python=${PYTHON:-.venv/bin/python}
-out= keep= lock= profile=base platform=simulated-vtpm machines= source= commit= expires=
+out= keep= lock= profile=base platform=simulated-vtpm bundle= machines= source= commit= expires=
 
-usage() { sed -n '2,15s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '2,16s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 die() { echo "build.sh: $*" >&2; exit 1; }
 while (($# > 1)); do
   case $1 in
@@ -26,6 +27,7 @@ while (($# > 1)); do
     --lock) lock=$(realpath -m "$2") ;;
     --profile) profile=$2 ;;
     --platform) platform=$2 ;;
+    --bundle) bundle=$(realpath -m "$2") ;;
     --machines) machines=$(realpath -m "$2") ;;
     --source) source=$2 ;;
     --commit) commit=$2 ;;
@@ -37,7 +39,11 @@ done
 [[ $# == 0 && $out && $keep ]] || usage
 cd "$(dirname "$0")/../.."
 [[ -d $recipe/mkosi.profiles/$profile ]] || die "no profile $profile"
-[[ $profile != gpu ]] || die "gpu: its driver is not signed by what the kernel accepts; docs/node-image.md"
+if [[ $profile == gpu ]]; then
+  [[ -e $bundle/bundle.json ]] || die "gpu: --bundle names what bundle.sh made"
+  [[ -z $source ]] || die "gpu: how many GPUs a release names is yours to say; node_image.measure release"
+  [[ -z $lock ]] || die "gpu: what its modules are made by stands in no lock yet; build it with a network"
+fi
 [[ -z $(ls -A "$out" 2>/dev/null) ]] || die "$out is not empty"
 for file in "$lock" "$machines"; do [[ -z $file || -e $file ]] || die "$file: no such file"; done
 if [[ $source ]]; then
@@ -71,10 +77,13 @@ sources() {
     return
   fi
   while read -r uri label; do
-    [[ -z $(suites "$label") ]] || printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: main\nSigned-By: %s\n\n' \
-      "$uri" "$(suites "$label")" /usr/share/keyrings/debian-archive-keyring.gpg
+    [[ -z $(suites "$label") ]] || printf 'Types: deb\nURIs: %s\nSuites: %s\nComponents: %s\nSigned-By: %s\n\n' \
+      "$uri" "$(suites "$label")" "$components" /usr/share/keyrings/debian-archive-keyring.gpg
   done < <(archives)
 }
+
+# Where the driver is, which no other profile takes anything from.
+components=main; [[ $profile == gpu ]] && components="main contrib non-free non-free-firmware"
 
 # Makes a tools tree: FOLDER, variant, packages with commas, sources. Keeps the packages in $debs.
 make_tools() {
@@ -89,13 +98,15 @@ tools=mkosi,systemd-ukify,systemd-boot-efi,systemd-repart,systemd-container,cryp
 tools+=,dosfstools,cpio,zstd,kmod,apt,python3-pefile,python3-cryptography,ca-certificates,systemd,udev
 
 # 1. wheels, by hash: our own code and what it runs beside
+cat $recipe/wheels.txt >"$scratch/wheels.txt"
+[[ $profile != gpu ]] || cat $recipe/gpu/agent.txt >>"$scratch/wheels.txt"
 if [[ ! $lock ]]; then
   glibc=(); for minor in {41..17}; do glibc+=(--platform "manylinux_2_${minor}_x86_64"); done
   "$python" -m pip download -q --disable-pip-version-check --no-deps --require-hashes \
     --only-binary=:all: --implementation cp --python-version 3.13 --abi cp313 --abi abi3 --abi none \
-    "${glibc[@]}" --platform manylinux2014_x86_64 -r $recipe/wheels.txt -d "$keep/wheels"
+    "${glibc[@]}" --platform manylinux2014_x86_64 -r "$scratch/wheels.txt" -d "$keep/wheels"
 fi
-"$python" $recipe/wheels.py $recipe/wheels.txt "$keep/wheels" "$work/wheels"
+"$python" $recipe/wheels.py "$scratch/wheels.txt" "$keep/wheels" "$work/wheels"
 "$python" -m pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation --no-index -w "$work/wheels" .
 
 # 2. tools tree: Debian 13, so that everybody's image is made by the same programs
@@ -121,15 +132,24 @@ chroot "$tree" dpkg-query -W -f '${Package} ${Version} ${Architecture}\n' >"$scr
 
 # 3. recipe and configuration, with modes of their own whatever the checkout's are
 cp -r $recipe/mkosi.* $recipe/unpack.py $recipe/programs.txt "$work/"
-cp -r node_image/embedded/model "$work/openpcc/models/demo"
-"$python" -m node_image.measure model "$work/openpcc/models/demo" >"$scratch/demo.json"
-digest=$("$python" -c 'import json, sys; print(json.load(sys.stdin)["digest"])' <"$scratch/demo.json")
+of() { "$python" -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$2" <"$1"; }
+if [[ $profile == gpu ]]; then
+  settings=$recipe/mkosi.profiles/gpu/image.toml model=$(of "$bundle/bundle.json" model)
+  cp "$bundle/bundle.json" "$work/openpcc/"
+  cp "$bundle/models/$model.json" "$scratch/model.json"
+  mkdir "$work/mkosi.profiles/gpu/mkosi.extra/usr/lib/openpcc/bundle"
+else
+  settings=$recipe/image.toml model=demo
+  cp -r node_image/embedded/model "$work/openpcc/models/demo"
+  "$python" -m node_image.measure model "$work/openpcc/models/demo" >"$scratch/model.json"
+fi
+digest=$(of "$scratch/model.json" digest)
 machine=/; [[ $platform == simulated* ]] && machine=/run/openpcc/machine
 # An image for debugging names no release, whatever its host says: nobody accepts it (decision 0026).
 release=/run/openpcc/release; [[ $profile == debug ]] && release=/usr/share/openpcc/unreleased
 printf '%064d\n' 0 >"$work/openpcc/unreleased"
-sed "s|@PLATFORM@|$platform|; s|@MACHINE@|$machine|; s|@RELEASE@|$release|; s|@DIGEST@|$digest|" \
-  $recipe/image.toml >"$work/openpcc/image.toml"
+sed "s|@PLATFORM@|$platform|; s|@MACHINE@|$machine|; s|@RELEASE@|$release|; s|@DIGEST@|$digest|; s|@MODEL@|$model|" \
+  "$settings" >"$work/openpcc/image.toml"
 sources >"$work/mkosi.sandbox/etc/apt/sources.list.d/mkosi.sources"
 find "$work" -type d -exec chmod 755 {} + -o -type f -perm -u+x -exec chmod 755 {} + -o -type f -exec chmod 644 {} +
 
@@ -154,7 +174,7 @@ unshare --mount --propagation private "${without[@]}" bash -euc '
 # 5. what it was made of, and what it is
 for file in node.raw node.efi node.manifest initrd.manifest; do cp "$work/out/$file" "$out/"; done
 mkdir "$out/models"
-cp "$scratch/demo.json" "$out/models/"
+cp "$scratch/model.json" "$out/models/$model.json"
 "$python" -m node_image.build.inventory "$out" --packages "$keep/packages" --wheels "$work/wheels" \
   --tools "$scratch/tools.list" --recipe $recipe
 if [[ $lock ]]; then cmp "$lock" "$out/lock.json" >&2 || die "this recipe makes it of other files than $lock names"; fi
