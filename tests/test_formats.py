@@ -15,6 +15,7 @@ from attestation.simulated import endorsements as simulated
 from attestation.simulated import eventlog
 from attestation.tpm import document as tpm
 from gateway import publication
+from node_image.agent.bundle import Bundle
 from node_image.agent.host_disk import HostDisk
 from openpcc import config, directory, receipts, state, token_settings
 from openpcc.audit import document
@@ -61,6 +62,7 @@ def read_shard(text: bytes) -> object:
 
 
 READERS: dict[str, Callable[[bytes, Path], object]] = {
+    "bundle": lambda text, _: Bundle.parse(text),
     "host-disk": lambda text, _: HostDisk.parse(text.rstrip(b"\n")),
     "evidence-bundle": lambda text, _: evidence.EvidenceBundle.parse(text),
     "section-keys": lambda text, _: evidence.KeysSection.parse(text),
