@@ -1,0 +1,155 @@
+"""The two images, built for real on a local base, and what is in them.
+
+Each is looked at as a file (`podman save`: every layer, so that nothing hides below another) and as
+a container under the restrictions of deploy/compose and the chart.
+"""
+
+import io
+import json
+import re
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from tests.deploy import containers
+from tests.deploy.containers import NODE, SERVER
+
+pytestmark = [pytest.mark.deploy, pytest.mark.timeout(600)]
+
+CONFINED = (
+    "--rm", "--read-only", "--network", "none", "--cap-drop", "ALL",
+    "--security-opt", "no-new-privileges:true", "--pids-limit", "64", "--memory", "512m",
+)  # fmt: skip
+
+INSTALLERS = re.compile(
+    r"(^|/)(pip3?(\.[0-9.]+)?|ensurepip|setuptools|uv|conda|easy_install)(/__init__\.py|$)"
+    r"|\.dist-info/RECORD$|(^|/)pip-[^/]*\.whl$"
+)
+BUILDERS = re.compile(
+    r"(^|/)(gcc|g\+\+|cc|c\+\+|clang|tcc|ld|as|make|cmake|rustc|cargo|go|[^/]*-gcc(-[0-9]+)?)$"
+)
+SECRETS = re.compile(r"\.(key|p12|pfx)$|(^|/)(\.git|\.env|\.netrc|id_[a-z0-9]+|pip\.conf)(/|$)")
+TESTS = re.compile(r"site-packages/tests/|(^|/)src/|(^|/)test_[a-z_]+\.py$")
+
+MOST = {SERVER: 300, NODE: 400}
+"""Megabytes; what was built on 2026-11-21 had 265 and 340."""
+
+
+@pytest.fixture(scope="module", params=[SERVER, NODE], ids=["server", "node"])
+def image(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    containers.built("server" if name == SERVER else "node")
+    return name
+
+
+def layers(image: str, folder: Path) -> list[list[tarfile.TarInfo]]:
+    """List the files of each layer."""
+    saved = folder / "image.tar"
+    containers.run("save", "--format", "oci-archive", "-o", saved, image)
+    with tarfile.open(saved) as archive:
+        index = json.loads(content(archive, "index.json"))
+        manifest = json.loads(blob(archive, index["manifests"][0]["digest"]))
+        return [
+            tarfile.open(fileobj=io.BytesIO(blob(archive, one["digest"]))).getmembers()
+            for one in manifest["layers"]
+        ]
+
+
+def blob(archive: tarfile.TarFile, digest: str) -> bytes:
+    return content(archive, "blobs/" + digest.replace(":", "/"))
+
+
+def content(archive: tarfile.TarFile, name: str) -> bytes:
+    file = archive.extractfile(name)
+    assert file is not None
+    return file.read()
+
+
+def inside(image: str, *command: str, check: bool = True) -> str:
+    return containers.run("run", *CONFINED, image, *command, check=check)
+
+
+def test_no_layer_has_what_could_build_install_or_change_user(image: str, tmp_path: Path):
+    found = layers(image, tmp_path)
+    assert len(found) == 1  # nothing was taken away above what has it
+    files = found[0]
+    names = [one.name for one in files]
+    assert len(names) > 3000
+    assert [name for name in names if BUILDERS.search(name)] == []
+    installers = [name for name in names if INSTALLERS.search(name)]
+    assert [name for name in installers if not name.endswith("RECORD")] == []
+    assert not [name for name in installers if re.search(r"/(pip|setuptools|wheel)-", name)]
+    assert [one.name for one in files if one.mode & 0o6000 and one.isfile()] == []
+
+
+def test_nothing_private_and_no_test_is_in_it(image: str, tmp_path: Path):
+    names = [one.name for one in layers(image, tmp_path)[0]]
+    ours = [name for name in names if "site-packages" in name or not name.startswith("usr/")]
+    assert [name for name in ours if SECRETS.search(name)] == []
+    assert [name for name in names if name.startswith(("src/", "build/", "dist/", "tmp/"))] == []
+    assert not [name for name in names if re.search(r"site-packages/tests(/|$)", name)]
+
+
+def test_the_build_leaves_no_trace_of_where_packages_came_from(image: str):
+    told = containers.run("inspect", image) + containers.run("history", "--no-trunc", image)
+    assert "PIP_" not in told
+    assert "wheels" not in told
+
+
+def test_it_names_source_version_and_user(image: str):
+    config = json.loads(containers.run("inspect", image))[0]["Config"]
+    labels = config["Labels"]
+    assert config["User"] == "65532:65532"
+    assert labels["org.opencontainers.image.version"] == "0.1.0"
+    assert re.fullmatch(r"[0-9a-f]{40}", labels["org.opencontainers.image.revision"])
+    assert labels["org.opencontainers.image.base.name"] == containers.BASE
+    assert not config.get("ExposedPorts")
+
+
+def test_its_size_is_bounded(image: str, record_property):
+    size = json.loads(containers.run("inspect", image))[0]["Size"] / 1e6
+    record_property("megabytes", round(size))
+    assert size < MOST[image]
+
+
+def test_it_runs_as_nobody_on_a_root_that_cannot_be_written(image: str):
+    assert inside(image, "id", "-u") == "65532\n"
+    for place in ("/x", "/etc/openpcc/x", "/opt/openpcc/x", "/usr/share/openpcc-x"):
+        done = inside(image, "sh", "-c", f"touch {place} 2>&1 || echo refused", check=False)
+        assert done.endswith("refused\n")
+    caps = inside(image, "grep", "-h", "-e", "^Cap", "-e", "^NoNewPrivs", "/proc/self/status")
+    assert set(re.findall(r"Cap(?:Prm|Eff|Bnd|Amb):\s*(\w+)", caps)) == {"0000000000000000"}
+    assert "NoNewPrivs:\t1" in caps
+
+
+def test_the_doctor_finds_nothing(image: str):
+    found = json.loads(inside(image, "openpcc", "doctor", "--json"))
+    outcomes = {check["id"]: check["outcome"] for check in found["checks"]}
+    assert outcomes["2.files"] == "PASS"
+    assert set(outcomes.values()) <= {"PASS", "INFO"}
+
+
+SERVERS = ["openpcc", "openpcc-gateway", "openpcc-relay", "openpcc-issuer", "openpcc-log",
+           "openpcc-witness"]  # fmt: skip
+NODES = ["openpcc", "openpcc-node", "openpcc-embedded-engine"]
+
+
+def test_its_programs_start(image: str):
+    programs = SERVERS if image == SERVER else NODES
+    script = " && ".join(f"{name} --help >/dev/null" for name in programs)
+    assert inside(image, "sh", "-c", script) == ""
+
+
+def test_the_node_image_says_what_it_measures_to():
+    containers.built("node")
+    first, second = (inside(NODE, "openpcc-measure") for _ in range(2))
+    assert first == second
+    assert "[platforms.simulated]" in first
+
+
+def test_ready_asks_the_control_address_and_nothing_else():
+    containers.built("server")
+    serve = "python -m http.server -d /etc/openpcc 9000 >/dev/null 2>&1 & sleep 1; "
+    ask = "openpcc-ready 9000 /; echo $?; openpcc-ready 9000; echo $?; openpcc-ready 9; echo $?"
+    assert inside(SERVER, "sh", "-c", serve + ask) == "0\n1\n1\n"
