@@ -1,6 +1,6 @@
 """Helm's own engine and Kubernetes' own schemas, in `.venv-deploy`: JSON in, JSON out.
 
-    engine.py render CHART    [{"values": …}, …]    [{"objects": […], "notes": text} | {"error": text}, …]
+    engine.py render CHART    [{"values": …}, …]    [{"objects": […], "notes": …} | {"error": …}, …]
     engine.py lint CHART      [{"values": …}, …]    [[text, …], …]
     engine.py check VERSION   [object, …]           [text | null, …]
 
