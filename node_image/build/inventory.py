@@ -2,11 +2,12 @@
 
     python -m node_image.build.inventory OUT --packages DIR --wheels DIR --tools FILE --recipe DIR
 
-OUT has what mkosi left: `node.raw`, `node.efi`, and a manifest of each tree. Written are
+OUT has what mkosi left: `node.raw`, `node.efi`, and a manifest of each tree; and `options.txt`:
+what the build was asked for. Written are
 
     lock.json   every package, wheel and tool with its SHA-256 (`node_image.build.lock`)
     sbom.json   what is in the image, as CycloneDX 1.6
-    recipe.tar  the recipe, with both lists: a release names its digest
+    recipe.tar  the recipe, with lists and options: a release names its digest
     image.json  docs/formats.md, 12; `node_image.build.machines` adds its machines
 """
 
@@ -29,7 +30,7 @@ ARTIFACTS = {
 }
 """Names and files of `image.json`."""
 
-LISTS = ("lock.json", "sbom.json")
+BESIDE = ("lock.json", "options.txt", "sbom.json")
 """What stands in the recipe beside the build's own files."""
 
 
@@ -81,7 +82,7 @@ def recipe(folder: Path, source: Path) -> None:
     """Write what an image was made by: always the same bytes, whatever the checkout's modes are."""
     found = [path for path in source.rglob("*") if "__pycache__" not in path.parts]
     entries = {f"build/{path.relative_to(source)}": path for path in found}
-    entries |= {name: folder / name for name in LISTS}
+    entries |= {name: folder / name for name in BESIDE}
     with tarfile.open(folder / ARTIFACTS["recipe"], "w", format=tarfile.USTAR_FORMAT) as archive:
         for name, path in sorted(entries.items()):
             archive.add(path, name, recursive=False, filter=_plain)

@@ -2,20 +2,23 @@
 # Makes an image again, of exactly the files of its lock, without a network, elsewhere, under another
 # umask and time zone, tools and all; says whether every file is the same, byte for byte.
 #
-#   node_image/build/verify.sh --image DIR --keep DIR [--profile base] [--platform simulated-vtpm]
+#   node_image/build/verify.sh --image DIR --keep DIR
 set -euo pipefail
 image=
 again=()
 while (($# > 1)); do
   case $1 in
     --image) image=$(realpath "$2") ;;
-    --keep | --profile | --platform) again+=("$1" "$2") ;;
+    --keep) again+=("$1" "$2") ;;
     *) break ;;
   esac
   shift 2
 done
 [[ $# == 0 ]] || { sed -n '5s/^# *//p' "$0" >&2; exit 2; }
 [[ -e $image/image.json ]] || { echo "verify.sh: no image in '$image'" >&2; exit 2; }
+for option in profile platform; do
+  again+=("--$option" "$(sed -n "s/^$option=\([a-z-]*\)$/\1/p" "$image/options.txt")")
+done
 # What its signers signed is made again, too: of the same machines, commit and end.
 [[ ! -e $image/machines.json ]] || again+=(--machines "$image/machines.json")
 if [[ -e $image/release.toml ]]; then

@@ -55,6 +55,7 @@ def test_a_lock_of_other_files_stops_the_second_build_before_it_begins(root: Pat
     (tmp_path / "image" / "image.json").write_text("{}")
     lock = {"version": 1, "packages": [], "wheels": [], "tools": []}
     (tmp_path / "image" / "lock.json").write_text(json.dumps(lock))
+    (tmp_path / "image" / "options.txt").write_text("profile=base\nplatform=sev-snp\n")
     done = run(root, "verify.sh", "--image", "image", "--keep", "kept", cwd=tmp_path)
     assert done.returncode == 1
     assert "no wheel of" in done.stderr or "mounts need root" in done.stderr

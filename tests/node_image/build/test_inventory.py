@@ -61,7 +61,7 @@ def made(folder: Path) -> Path:
     wheel(folder / "wheels", {"a.py": b"a"})
     package = {"type": "deb", "name": "libc6", "version": "1:2.41-12", "architecture": "amd64"}
     (folder / "node.manifest").write_text(json.dumps({"packages": [package]}))
-    for name in ("node.raw", "node.efi"):
+    for name in ("node.raw", "node.efi", "options.txt"):
         (folder / name).write_bytes(b"1234")
     (folder / "source" / "mkosi.extra").mkdir(parents=True)
     (folder / "source" / "mkosi.extra" / "one").write_bytes(b"1")
