@@ -27,6 +27,8 @@ def test_examples_are_read_as_the_page_says(page: str, tmp_path: Path) -> None:
     for block in re.findall(r"```toml\n(.*?)```", page, re.DOTALL):
         (tmp_path / "log.toml").write_text(block)
         table = read_table(tmp_path / "log.toml")
+        (tmp_path / "postgres.dsn").touch(mode=0o600)
+        (tmp_path / "postgres.dsn").write_text("host=/run/postgresql")
         found += [read_store(table.table("store")), read_sequence(table.table("sequence"))]
         table.end()
     assert [type(one) for one in found] == [

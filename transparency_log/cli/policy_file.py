@@ -81,10 +81,10 @@ def load_policy(path: Path) -> EntryPolicy:
             },
         )
         check_separate(policy.signers.values())
-    except ConfigurationError:
-        raise
     except (PolicyError, StrictJSONError) as error:
+        table.problems.require_none()  # what could not be read is the reason
         raise ConfigurationError(f"{path}: {error}; correct it there") from error
+    table.problems.require_none()  # the other tables of a policy are not ours to read
     return policy
 
 

@@ -23,8 +23,9 @@ and tokens come by path, from files that nobody else can read.
 from dataclasses import dataclass
 from pathlib import Path
 
-from transparency_log.errors import ConfigurationError, PolicyError
+from transparency_log.errors import ConfigurationError
 from transparency_log.note import NoteSigner
+from transparency_log.server.problems import found, wrong
 from transparency_log.server.publishers import PublisherConfig, Publishers, read_publisher
 from transparency_log.server.secret_files import read_seed
 from transparency_log.server.storage_config import (
@@ -32,8 +33,10 @@ from transparency_log.server.storage_config import (
     StoreConfig,
     read_sequence,
     read_store,
+    require_storage,
 )
 from transparency_log.server.toml_table import Table, read_table
+from transparency_log.vkey import parse_vkey
 from transparency_log.witness_policy import LogPolicy, Witness
 
 
@@ -105,24 +108,28 @@ class LogConfig:
         return tuple(NoteSigner(name=self.origin, private_key=read_seed(path)) for path in keys)
 
 
-def load_log_config(path: Path) -> LogConfig:
-    """Read the log's configuration and check all that can be checked without starting.
+def load_log_config(path: Path, *, begun: bool = True) -> LogConfig:
+    """Read the log's configuration, and the keys and tokens that it names.
+
+    Args:
+        path: the file.
+        begun: whether there has to be a log already.
 
     Raises:
-        ConfigurationError: the text names the key and the remedy.
+        ConfigurationError: a line for each problem.
     """
     table = read_table(path)
     config = LogConfig(
         origin=table.text("origin"),
-        key=table.path("key"),
-        overlap_key=table.optional_path("overlap_key"),
+        key=table.path("key", read_seed),
+        overlap_key=table.optional_path("overlap_key", read_seed),
         store=read_store(table.table("store")),
         sequence=read_sequence(table.table("sequence")),
         publishers=tuple(read_publisher(one) for one in table.tables("publishers")),
         witnesses=tuple(_witness(one) for one in table.tables("witnesses")),
         quorum=table.integer("quorum", None, 1, 32),
-        listen=table.text("listen", LogConfig.listen),
-        control=table.optional_text("control"),
+        listen=table.address("listen", LogConfig.listen),
+        control=table.optional_address("control"),
         batch_ms=table.integer("batch_ms", LogConfig.batch_ms, 1, 60_000),
         cosign_interval=table.integer("cosign_interval", LogConfig.cosign_interval, 1, 3600),
         witness_timeout_ms=table.integer(
@@ -130,15 +137,22 @@ def load_log_config(path: Path) -> LogConfig:
         ),
         add_timeout=table.integer("add_timeout", LogConfig.add_timeout, 1, 600),
     )
+    table.check(lambda: Publishers(config.publishers), "publishers")
+    table.check(lambda: _check_quorum(config), "quorum")
+    table.check(lambda: config.policy, "witnesses", "key", "overlap_key", "origin", "quorum")
+    if begun:
+        table.check(lambda: require_storage(config.store, config.sequence), "store", "sequence")
     table.end()
-    Publishers(config.publishers)
-    try:
-        _ = config.policy
-    except ConfigurationError:
-        raise
-    except PolicyError as error:
-        raise ConfigurationError(f"{path}: {error}; mend witnesses, quorum or key") from error
     return config
+
+
+def _check_quorum(config: LogConfig) -> None:
+    operators = len({one.operator for one in config.witnesses})
+    if config.witnesses and config.quorum > operators:
+        raise ConfigurationError(
+            wrong(expected=f"at most {operators}, the operators of [[witnesses]]",
+                  found=str(config.quorum))
+        )  # fmt: skip
 
 
 def _witness(table: Table) -> WitnessAddress:
@@ -148,7 +162,12 @@ def _witness(table: Table) -> WitnessAddress:
         vkey=table.text("vkey"),
         url=table.text("url").rstrip("/"),
     )
+    table.check(lambda: parse_vkey(witness.vkey), "vkey")
+    table.check(lambda: _check_url(witness.url), "url")
     table.end()
-    if not witness.url.startswith(("http://", "https://")):
-        raise ConfigurationError(f"witness {witness.name}: url must begin with http:// or https://")
     return witness
+
+
+def _check_url(url: str) -> None:
+    if not url.startswith(("http://", "https://")):
+        raise ConfigurationError(wrong(expected="http://… or https://…", found=found(url)))

@@ -60,7 +60,7 @@ def _open_witness(path: Path, failed: Callable[[], None]) -> Iterator[Opened]:
 
 
 def _init_log(path: Path) -> None:
-    config = load_log_config(path)
+    config = load_log_config(path, begun=False)
     create_storage(config.store, config.sequence)
 
 
@@ -89,7 +89,7 @@ LOG = Program(
 WITNESS = Program(
     name="openpcc-witness",
     check=load_witness_config,
-    init=lambda path: WitnessStore.create(load_witness_config(path).database),
+    init=lambda path: WitnessStore.create(load_witness_config(path, begun=False).database),
     open=_open_witness,
     vkeys={"ed25519": _witness_vkey, "ml-dsa-44": _witness_ml_dsa_vkey},
 )

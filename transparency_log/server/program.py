@@ -1,7 +1,7 @@
 """What starting a server has in common: arguments, sockets, one JSON line, signals, exit codes.
 
 Exit codes: 0 after SIGTERM or SIGINT, 1 if the server had to stop, 2 for usage or configuration,
-with one line on standard error that names the thing and the remedy.
+with a line on standard error for each thing that is wrong, and its remedy.
 """
 
 import argparse
@@ -95,7 +95,8 @@ def run(program: Program, arguments: list[str]) -> int:
     try:
         return _run(program, options)
     except (LogError, sqlite3.Error, OSError) as error:
-        sys.stderr.write(f"{program.name}: {' '.join(str(error).split())}\n")
+        for line in str(error).splitlines() or [type(error).__name__]:
+            sys.stderr.write(f"{program.name}: {' '.join(line.split())}\n")
         return 2
 
 

@@ -11,12 +11,13 @@ of a token is right nor whose it is shows in the time an answer takes.
 
 import hashlib
 import hmac
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from transparency_log.entry import EntryKind
 from transparency_log.errors import ConfigurationError
+from transparency_log.server.problems import found, wrong
 from transparency_log.server.secret_files import read_token
 from transparency_log.server.sequence import Account
 from transparency_log.server.toml_table import Table
@@ -79,10 +80,7 @@ class Publishers:
     """
 
     def __init__(self, configured: Sequence[PublisherConfig]) -> None:
-        if not 1 <= len(configured) <= MAX_PUBLISHERS:
-            raise ConfigurationError(f"publishers: name 1 to {MAX_PUBLISHERS} in [[publishers]]")
-        if len({one.name for one in configured}) != len(configured):
-            raise ConfigurationError("publishers: two have one name; rename one")
+        check_names(configured)
         self._all = [
             Publisher(
                 account=one.account,
@@ -92,7 +90,10 @@ class Publishers:
             for one in configured
         ]
         if len({one.token_digest for one in self._all}) != len(configured):
-            raise ConfigurationError("publishers: two have one token; make a new one")
+            raise ConfigurationError(
+                wrong(expected="tokens of their own", found="two publishers with one token",
+                      remedy="make a new one")
+            )  # fmt: skip
 
     def __len__(self) -> int:
         """Count them."""
@@ -114,17 +115,32 @@ class Publishers:
         return found
 
 
-def read_publisher(table: Table) -> PublisherConfig:
-    """Take one `[[publishers]]`.
+def check_names(configured: Sequence[PublisherConfig]) -> None:
+    """Refuse publishers that could not be told apart, too many of them, or none.
 
     Raises:
-        ConfigurationError: the text names the key and the remedy.
+        ConfigurationError: see above.
     """
+    if not 1 <= len(configured) <= MAX_PUBLISHERS:
+        expected = f"1 to {MAX_PUBLISHERS} tables [[publishers]]"
+        raise ConfigurationError(wrong(expected=expected, found=str(len(configured))))
+    if len({one.name for one in configured}) != len(configured):
+        raise ConfigurationError(
+            wrong(expected="names of their own", found="two publishers with one name",
+                  remedy="rename one")
+        )  # fmt: skip
+
+
+def read_publisher(table: Table) -> PublisherConfig:
+    """Take one `[[publishers]]`."""
     kinds = table.optional_texts("kinds")
+    table.check(lambda: _check_kinds(kinds or ()), "kinds")
     publisher = PublisherConfig(
         name=table.text("name"),
-        token=table.path("token"),
-        kinds=frozenset(EntryKind) if kinds is None else frozenset(map(_kind, kinds)),
+        token=table.path("token", read_token),
+        kinds=frozenset(
+            EntryKind if kinds is None else (KINDS[one] for one in kinds if one in KINDS)
+        ),
         entries_per_day=table.integer("entries_per_day", ENTRIES_PER_DAY, 1, 10**9),
         bytes_per_day=table.integer("bytes_per_day", BYTES_PER_DAY, 1, 10**15),
     )
@@ -132,10 +148,11 @@ def read_publisher(table: Table) -> PublisherConfig:
     return publisher
 
 
-def _kind(name: str) -> EntryKind:
-    if name not in KINDS:
-        raise ConfigurationError(f"publishers: kind {name!r}; name some of {', '.join(KINDS)}")
-    return KINDS[name]
+def _check_kinds(names: Collection[str]) -> None:
+    unknown = sorted(set(names) - KINDS.keys())
+    if unknown:
+        expected = f"some of {', '.join(KINDS)}"
+        raise ConfigurationError(wrong(expected=expected, found=found(unknown[0])))
 
 
 def _digest(token: bytes) -> bytes:

@@ -21,6 +21,7 @@ from typing import assert_never
 
 from transparency_log.errors import ConfigurationError
 from transparency_log.server.directory_store import DirectoryStore
+from transparency_log.server.secret_files import read_dsn
 from transparency_log.server.sequence import SequenceTable
 from transparency_log.server.sqlite_sequence import SqliteSequence
 from transparency_log.server.storage import LogStorage
@@ -71,14 +72,11 @@ SequenceConfig = SqliteConfig | PostgresConfig
 
 
 def read_store(table: Table) -> StoreConfig:
-    """Take the `[store]` table.
-
-    Raises:
-        ConfigurationError: the text names the key and the remedy.
-    """
-    match table.text("kind"):
+    """Take the `[store]` table."""
+    store: StoreConfig
+    match table.choice("kind", ("directory", "s3")):
         case "directory":
-            store: StoreConfig = DirectoryConfig(path=table.path("path"))
+            store = DirectoryConfig(path=table.path("path"))
         case "s3":
             store = S3Config(
                 bucket=table.text("bucket"),
@@ -86,25 +84,24 @@ def read_store(table: Table) -> StoreConfig:
                 endpoint=table.optional_text("endpoint"),
                 region=table.optional_text("region"),
             )
-        case kind:
-            raise ConfigurationError(f'store kind {kind!r}: choose "directory" or "s3"')
+        case _:  # noted; nothing can be said of the others
+            store = DirectoryConfig(path=Path())
+            table.rest()
     table.end()
     return store
 
 
 def read_sequence(table: Table) -> SequenceConfig:
-    """Take the `[sequence]` table.
-
-    Raises:
-        ConfigurationError: the text names the key and the remedy.
-    """
-    match table.text("kind"):
+    """Take the `[sequence]` table."""
+    sequence: SequenceConfig
+    match table.choice("kind", ("sqlite", "postgres")):
         case "sqlite":
-            sequence: SequenceConfig = SqliteConfig(path=table.path("path"))
+            sequence = SqliteConfig(path=table.path("path"))
         case "postgres":
-            sequence = PostgresConfig(dsn=table.path("dsn"))
-        case kind:
-            raise ConfigurationError(f'sequence kind {kind!r}: choose "sqlite" or "postgres"')
+            sequence = PostgresConfig(dsn=table.path("dsn", read_dsn))
+        case _:
+            sequence = SqliteConfig(path=Path())
+            table.rest()
     table.end()
     return sequence
 
@@ -129,6 +126,23 @@ def create_storage(store: StoreConfig, sequence: SequenceConfig) -> None:
             PostgresSequence.create(sequence.dsn)
         case _:
             assert_never(sequence)
+
+
+def require_storage(store: StoreConfig, sequence: SequenceConfig) -> None:
+    """Check that there is a log, as far as it lies on this machine; nobody is asked for it.
+
+    Raises:
+        ConfigurationError: there is none, or a part of one.
+    """
+    missing = []
+    if isinstance(store, DirectoryConfig) and not store.path.is_dir():
+        missing.append(str(store.path))
+    if isinstance(sequence, SqliteConfig) and not sequence.path.is_file():
+        missing.append(str(sequence.path))
+    if missing:
+        raise ConfigurationError(
+            f"{' and '.join(missing)}: no log here; make one with `openpcc-log init`"
+        )
 
 
 @contextmanager

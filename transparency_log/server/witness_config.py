@@ -14,8 +14,9 @@ from transparency_log.cosignature import (
     MLDSACosignatureSigner,
     parse_log_verifier,
 )
-from transparency_log.errors import ConfigurationError, MalformedKeyError
+from transparency_log.errors import ConfigurationError
 from transparency_log.note import Verifier
+from transparency_log.server.problems import wrong
 from transparency_log.server.secret_files import read_ml_dsa_seed, read_seed
 from transparency_log.server.toml_table import Table, read_table
 from transparency_log.vkey import check_name
@@ -59,51 +60,71 @@ class WitnessConfig:
         return tuple(found)
 
 
-def load_witness_config(path: Path) -> WitnessConfig:
-    """Read the witness's configuration and check all that can be checked without starting.
+def load_witness_config(path: Path, *, begun: bool = True) -> WitnessConfig:
+    """Read the witness's configuration, and the keys that it names.
+
+    Args:
+        path: the file.
+        begun: whether there has to be state already.
 
     Raises:
-        ConfigurationError: the text names the key and the remedy.
+        ConfigurationError: a line for each problem.
     """
     table = read_table(path)
     logs = [_log(one) for one in table.tables("logs")]
+    table.check(lambda: _check_logs([origin for origin, _ in logs]), "logs")
     config = WitnessConfig(
         name=table.text("name"),
         database=table.path("database"),
         logs=dict(logs),
-        key=table.optional_path("key"),
-        ml_dsa_44_key=table.optional_path("ml_dsa_44_key"),
-        listen=table.text("listen", WitnessConfig.listen),
-        control=table.optional_text("control"),
+        key=table.optional_path("key", read_seed),
+        ml_dsa_44_key=table.optional_path("ml_dsa_44_key", read_ml_dsa_seed),
+        listen=table.address("listen", WitnessConfig.listen),
+        control=table.optional_address("control"),
     )
+    table.check(lambda: check_name(config.name), "name")
+    table.check(lambda: _check_keys(config), "key", "ml_dsa_44_key")
+    if begun:
+        table.check(lambda: _check_state(config.database), "database")
     table.end()
-    if len(config.logs) != len(logs) or not logs:
-        raise ConfigurationError(f"{path}: name each log's origin once, in [[logs]]")
-    _check_keys(config, path)
     return config
 
 
-def _check_keys(config: WitnessConfig, path: Path) -> None:
-    try:
-        check_name(config.name)
-    except MalformedKeyError as error:
-        raise ConfigurationError(f"{path}: name: {error}; correct it") from error
-    signers = config.signers()
-    if not signers:
-        raise ConfigurationError(f"{path}: key is missing; name key, ml_dsa_44_key or both")
-    if len(signers) == 2 and _seed_text(config.key) == _seed_text(config.ml_dsa_44_key):
-        raise ConfigurationError(f"{path}: the two keys have one seed; make each with `keygen`")
+def _check_keys(config: WitnessConfig) -> None:
+    paths = [path for path in (config.key, config.ml_dsa_44_key) if path is not None]
+    if not paths:
+        raise ConfigurationError(
+            wrong(expected="key, ml_dsa_44_key or both", found="neither", remedy="name one")
+        )
+    if len(paths) == 2 and _seed_text(paths[0]) == _seed_text(paths[1]):
+        raise ConfigurationError(
+            wrong(expected="two keys", found="two keys with one seed",
+                  remedy="make each with `keygen`")
+        )  # fmt: skip
 
 
-def _seed_text(path: Path | None) -> str:
-    return "" if path is None else path.read_text().strip()
+def _check_state(database: Path) -> None:
+    if not database.is_file():
+        raise ConfigurationError(f"{database}: missing; make it with `openpcc-witness init`")
+
+
+def _check_logs(origins: list[str]) -> None:
+    if not origins or len(set(origins)) != len(origins):
+        raise ConfigurationError(
+            wrong(expected="tables [[logs]], each origin once",
+                  found="one twice" if origins else "none")
+        )  # fmt: skip
+
+
+def _seed_text(path: Path) -> str:
+    return path.read_text().strip()
 
 
 def _log(table: Table) -> tuple[str, tuple[Verifier, ...]]:
-    origin, vkeys = table.text("origin"), [table.text("vkey")]
-    vkeys += table.optional_texts("overlap_vkeys") or ()
+    origin, vkey = table.text("origin"), table.text("vkey")
+    overlap = table.optional_texts("overlap_vkeys") or []
+    verifiers: list[Verifier] = []
+    table.check(lambda: verifiers.append(parse_log_verifier(vkey)), "vkey")
+    table.check(lambda: verifiers.extend(map(parse_log_verifier, overlap)), "overlap_vkeys")
     table.end()
-    try:
-        return origin, tuple(parse_log_verifier(vkey) for vkey in vkeys)
-    except MalformedKeyError as error:
-        raise ConfigurationError(f"log {origin}: vkey: {error}; copy it anew") from error
+    return origin, tuple(verifiers)

@@ -1,5 +1,6 @@
 import json
 import socket
+import sqlite3
 from base64 import b64decode
 from pathlib import Path
 
@@ -60,6 +61,14 @@ def folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def begun(folder: Path) -> Path:
+    """A folder from which log and witness would start."""
+    for program, name in ((LOG, "log"), (WITNESS, "witness")):
+        assert run(program, ["init", "--config", f"{folder}/{name}.toml"]) == 0
+    return folder
+
+
 def refusal(capsys: pytest.CaptureFixture[str]) -> str:
     """Give the one line on standard error."""
     lines = capsys.readouterr().err.splitlines()
@@ -67,11 +76,66 @@ def refusal(capsys: pytest.CaptureFixture[str]) -> str:
     return lines[0]
 
 
-def test_check_config_accepts_a_good_file(folder: Path) -> None:
-    assert run(LOG, ["--config", f"{folder}/log.toml", "--check-config"]) == 0
-    assert run(WITNESS, ["--config", f"{folder}/witness.toml", "--check-config"]) == 0
-    assert not (folder / "log").exists()
-    assert not (folder / "witness.db").exists()
+def test_check_config_accepts_a_good_file_and_its_state(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for program, name in ((LOG, "log"), (WITNESS, "witness")):
+        config = ["--config", f"{folder}/{name}.toml"]
+        assert run(program, [*config, "--check-config"]) == 2
+        assert f"openpcc-{name} init" in capsys.readouterr().err
+        assert run(program, ["init", *config]) == 0
+        assert run(program, [*config, "--check-config"]) == 0
+        assert capsys.readouterr().err == ""
+    with sqlite3.connect(folder / "sequence.db") as table:
+        assert table.execute("SELECT size FROM head").fetchone() == (0,)
+
+
+def test_every_problem_of_a_log_is_named_at_once(
+    begun: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changes = {
+        "quorum = 1": "quorum = 3\nbatch_ms = 0\nporst = 1",
+        '"127.0.0.1:0"': '"here"',
+        '"log.key"': '"other.key"',
+        '"token"': '"log.toml"',
+        "http://": "ftp://",
+        'path = "sequence.db"': "path = 7",
+        '"release", "status"': '"release", "statuses"',
+        f'vkey = "{VKEYS[0]}"': 'vkey = "x+y"',
+    }
+    text = LOG_TOML
+    for old, new in changes.items():
+        assert old in text, old
+        text = text.replace(old, new)
+    (begun / "log.toml").write_text(text)
+    wrong = (
+        "quorum", "batch_ms", "listen", "porst", "key", "publishers[0].token", "witnesses[0].url",
+        "sequence.path", "publishers[0].kinds", "witnesses[0].vkey",
+    )  # fmt: skip
+    for arguments in (["--check-config"], []):
+        assert run(LOG, ["--config", f"{begun}/log.toml", *arguments]) == 2
+        lines = capsys.readouterr().err.splitlines()
+        assert len(lines) == len(wrong), lines
+        for key in wrong:
+            found = [one for one in lines if f"log.toml: {key}: " in one]
+            assert len(found) == 1, (key, lines)
+            assert ";" in found[0], "no remedy"
+
+
+def test_every_problem_of_a_witness_is_named_at_once(
+    begun: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (begun / "witness.toml").write_text(
+        'name = "a b"\nkey = "token"\nml_dsa_44_key = "none"\ncontrol = "x"\n'
+        '[[logs]]\norigin = "log.example/test"\nvkey = "x"\noverlap_vkeys = ["y"]\n'
+    )
+    assert run(WITNESS, ["--config", f"{begun}/witness.toml"]) == 2
+    lines = capsys.readouterr().err.splitlines()
+    keys = sorted(line.split(": ")[2] for line in lines)
+    assert keys == [
+        "control", "database", "key", "logs[0].overlap_vkeys", "logs[0].vkey", "ml_dsa_44_key",
+        "name",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -85,14 +149,14 @@ def test_check_config_accepts_a_good_file(folder: Path) -> None:
         ('"log.key"', '"other.key"', "other.key"),
         ('"token"', '"log.toml"', "log.toml"),
         ("http://", "ftp://", "url"),
-        ("witness-0.example", "witness-9.example", "witness-9.example"),
+        ("witness-0.example", "witness-9.example", "vkey: key id"),
         ('origin = "log.example/test"', 'origin = "log example"', "key"),
         ("[[witnesses]]", "[[witnesses", "TOML"),
         ('kind = "directory"', 'kind = "disk"', "disk"),
         ('kind = "sqlite"', 'kind = "mysql"', "mysql"),
         ('path = "log"', 'path = "log"\nbucket = "b"', "bucket"),
         ('kind = "directory"\n', "", "kind"),
-        ('kind = "sqlite"', 'kind = "postgres"', "dsn"),
+        ('kind = "sqlite"\npath = "sequence.db"', 'kind = "postgres"', "dsn"),
         ('"release", "status"', '"release", "statuses"', "statuses"),
         ('["release", "status"]', '"release"', "kinds"),
         ("[[publishers]]", "[publishers]", "publishers"),
@@ -102,10 +166,10 @@ def test_check_config_accepts_a_good_file(folder: Path) -> None:
     ],
 )
 def test_log_configuration_errors_name_the_thing(
-    folder: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, named: str
+    begun: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, named: str
 ) -> None:
-    (folder / "log.toml").write_text(LOG_TOML.replace(old, new))
-    assert run(LOG, ["--config", f"{folder}/log.toml", "--check-config"]) == 2
+    (begun / "log.toml").write_text(LOG_TOML.replace(old, new))
+    assert run(LOG, ["--config", f"{begun}/log.toml", "--check-config"]) == 2
     assert named in refusal(capsys)
 
 
@@ -126,31 +190,29 @@ def test_log_configuration_errors_name_the_thing(
     ],
 )
 def test_witness_configuration_errors_name_the_thing(
-    folder: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, named: str
+    begun: Path, capsys: pytest.CaptureFixture[str], old: str, new: str, named: str
 ) -> None:
-    (folder / "witness.toml").write_text(WITNESS_TOML.replace(old, new))
-    assert run(WITNESS, ["--config", f"{folder}/witness.toml", "--check-config"]) == 2
+    (begun / "witness.toml").write_text(WITNESS_TOML.replace(old, new))
+    assert run(WITNESS, ["--config", f"{begun}/witness.toml", "--check-config"]) == 2
     assert named in refusal(capsys)
 
 
 @pytest.mark.parametrize("secret", ["log.key", "token"])
 def test_secrets_that_others_can_read_are_refused(
-    folder: Path, capsys: pytest.CaptureFixture[str], secret: str
+    begun: Path, capsys: pytest.CaptureFixture[str], secret: str
 ) -> None:
-    (folder / secret).chmod(0o640)
-    assert run(LOG, ["--config", f"{folder}/log.toml"]) == 2
+    (begun / secret).chmod(0o640)
+    assert run(LOG, ["--config", f"{begun}/log.toml"]) == 2
     assert "chmod 600" in refusal(capsys)
 
 
-def test_short_keys_and_tokens_are_refused(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_short_keys_and_tokens_are_refused(begun: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for secret in ("log.key", "token"):
-        before = (folder / secret).read_text()
-        (folder / secret).write_text("AAAA\n")
-        assert run(LOG, ["--config", f"{folder}/log.toml"]) == 2
+        before = (begun / secret).read_text()
+        (begun / secret).write_text("AAAA\n")
+        assert run(LOG, ["--config", f"{begun}/log.toml"]) == 2
         assert secret in refusal(capsys)
-        (folder / secret).write_text(before)
+        (begun / secret).write_text(before)
 
 
 def test_missing_state_is_named_with_its_remedy(
