@@ -25,6 +25,7 @@ from typing import Any
 
 from attestation.errors import ArtifactError
 from attestation.measure.files import IMAGE_JSON, read_image
+from attestation.measure.firmware import MAX_FIRMWARE
 from attestation.measure.image import MAX_IMAGE_JSON, ImageFolder
 from attestation.strict_json import StrictJSONError, parse_object
 from node_image.build.inventory import write
@@ -54,7 +55,7 @@ class Machines:
             BuildError: another spelling.
         """
         try:
-            data = file.read_bytes()
+            data = _read(file, MAX_IMAGE_JSON)
             members = parse_object(data, limit=MAX_IMAGE_JSON, name=str(file))
             members.integer("version", low=1, high=1)
             artifacts = members.child("artifacts")
@@ -76,7 +77,7 @@ def add_machines(image: Path, file: Path) -> None:
         BuildError: FILE is of another spelling, or its machines are none that can be measured.
     """
     said = Machines.read(file)
-    found = {name: path.read_bytes() for name, path in said.files.items()}
+    found = {name: _read(path, MAX_FIRMWARE) for name, path in said.files.items()}
     copies = {name: f"{FOLDER}/{name}{path.suffix}" for name, path in said.files.items()}
     document = _described(image, found, copies) | {"machines": said.machines}
     ImageFolder.parse(json.dumps(document).encode())
@@ -98,6 +99,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         add_machines(args.image, args.file)
     except (OSError, BuildError, ArtifactError) as error:
         sys.exit(f"machines: {error}")
+
+
+def _read(path: Path, limit: int) -> bytes:
+    """Read a file of at most so many bytes; an event log has less than firmware."""
+    with path.open("rb") as file:
+        data = file.read(limit + 1)
+    if len(data) > limit:
+        raise BuildError(f"{path}: more than {limit} bytes; is it the right file?")
+    return data
 
 
 def _described(

@@ -18,7 +18,7 @@ from attestation.errors import ArtifactError, AttesterError
 from attestation.measure import files
 from attestation.measure.artifact import Artifact
 from attestation.measure.image import DISK, RECIPE, UKI, ImageFolder
-from attestation.measure.model import ModelManifest, read_model
+from attestation.measure.model import MAX_MANIFEST, ModelManifest, read_model
 from attestation.measure.recompute import Values, measure
 from attestation.measure.uki import Uki
 from attestation.simulated.collect import expected_values
@@ -143,7 +143,8 @@ def _digest(path: Path) -> bytes:
     if path.is_dir():
         return read_model(path).digest
     try:
-        return ModelManifest.parse(path.read_bytes()).digest
+        with path.open("rb") as file:
+            return ModelManifest.parse(file.read(MAX_MANIFEST + 1)).digest
     except OSError as error:
         raise ArtifactError(f"{path}: {error.strerror}; name a model's folder") from error
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from attestation.measure.files import read_file, read_image
+from attestation.measure.firmware import MAX_FIRMWARE
 from node_image.build import inventory, machines
 from node_image.measure.main import main as measure
 from tests.fakes import image
@@ -65,6 +66,14 @@ def test_machines_that_were_named_before_go(folder: Path, tmp_path: Path):
     machines.main([str(folder), str(described(tmp_path, **only))])
     assert set(read_image(folder).artifacts) == {"uki", "disk", "firmware"}
     assert [path.name for path in (folder / "machines").iterdir()] == ["firmware.fd"]
+
+
+def test_a_file_that_is_no_firmware_is_not_read_whole(folder: Path, tmp_path: Path):
+    said = described(tmp_path)
+    with (tmp_path / "OVMF.fd").open("wb") as file:
+        file.truncate(MAX_FIRMWARE + 1)
+    with pytest.raises(SystemExit, match="is it the right file"):
+        machines.main([str(folder), str(said)])
 
 
 @pytest.mark.parametrize(
