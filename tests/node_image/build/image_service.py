@@ -4,9 +4,13 @@ Log, witnesses, publisher, gateway and relay are the programs that operators run
 journeys. Only the release is another: its values are computed from the image's files.
 """
 
-import hashlib
+import base64
 import json
-from dataclasses import dataclass
+import shutil
+import subprocess
+import sys
+from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,41 +21,21 @@ from attestation.measure.recompute import Values, measure
 from attestation.model import model_digest
 from attestation.simulated.collect import measure_software
 from attestation.simulated.vendor import SimulatedVendor
+from node_image.build.machines import add_machines
 from openpcc import clock
 from openpcc.cli import demo
 from openpcc.cli.demo import keys as demo_keys
 from openpcc.cli.demo.programs import Program
 from openpcc.cli.demo.stack import MODEL, RELEASE_LIFE, DemoStack, EngineChoice
+from tests.journeys.release_desk import openpcc_log
 from tests.node_image.build.guest import Guest, write_host_disk
-from transparency_log.entry import sign_entry
-from transparency_log.release import (
-    Devices,
-    Engine,
-    EventRule,
-    Model,
-    PlatformReference,
-    Recipe,
-    ReleaseStatement,
-    Source,
-)
 
 PLATFORM = "simulated-vtpm"
-OPEN = ("memory-map", "host-tables", "boot-variables", "boot-aggregate")
+OPEN = ("host-tables", "boot-variables", "boot-aggregate")
+OWN = {"image.json", "machines", "machines.json", "release.toml"}
+"""What an image's folder has for machines of its own, if its makers know any."""
+
 MODELS = ((MODEL, model_digest(demo.embedded_model())),)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Measured:
-    """An image as its files say.
-
-    Attributes:
-        image: SHA-256 of the disk, which a release names.
-        recipe: SHA-256 of what it was made by.
-    """
-
-    values: Values
-    image: bytes
-    recipe: bytes
 
 
 def with_machine(image: Path, folder: Path, log: bytes) -> None:
@@ -61,38 +45,33 @@ def with_machine(image: Path, folder: Path, log: bytes) -> None:
     so that an image of other code is found to be one.
     """
     folder.mkdir()
-    document = json.loads((image / "image.json").read_text())
-    for one in document["artifacts"].values():
-        (folder / one["file"]).symlink_to(image / one["file"])
-    (folder / "log.bin").write_bytes(log)
-    document["artifacts"]["log"] = {
-        "file": "log.bin",
-        "size": len(log),
-        "sha256": hashlib.sha256(log).hexdigest(),
+    shutil.copyfile(image / "image.json", folder / "image.json")
+    for path in image.iterdir():
+        if path.name not in OWN:
+            (folder / path.name).symlink_to(path)
+    (folder / "boot.bin").write_bytes(log)
+    machine = {
+        "boot": "disk",
+        "measurement": measure_software().hex(),
+        "log": "log",
+        "open": list(OPEN),
     }
-    document["machines"] = {
-        PLATFORM: {
-            "boot": "disk",
-            "measurement": measure_software().hex(),
-            "log": "log",
-            "open": list(OPEN),
-        }
-    }
-    (folder / "image.json").write_text(json.dumps(document))
+    said = {"version": 1, "artifacts": {"log": "boot.bin"}, "machines": {PLATFORM: machine}}
+    (folder / "said.json").write_text(json.dumps(said))
+    add_machines(folder, folder / "said.json")
 
 
-def measured(folder: Path) -> Measured:
+def measured(folder: Path) -> Values:
     """Compute what the image measures to, as `openpcc audit release` does."""
     image = files.read_image(folder)
     found = {name: files.read_file(folder, image, name) for name in image.artifacts}
     assert not [one.wrong for one in found.values() if one.wrong]
-    values = measure(
+    return measure(
         image.machines[PLATFORM],
         {name: one.artifact for name, one in found.items()},
         models=MODELS,
         engine_arguments=(),
     )
-    return Measured(values=values, image=found["disk"].sha256, recipe=found["recipe"].sha256)
 
 
 class ImageService(DemoStack):
@@ -117,33 +96,24 @@ class ImageService(DemoStack):
         """Give the log's newest checkpoint, as the publisher brings it to nodes."""
         return httpx.get(f"{self.log.listening}/checkpoint", trust_env=False).content
 
-    def release_of(self, image: Measured) -> None:
-        """Publish the image's release, and a status that lists it."""
-        values = image.values
-        statement = ReleaseStatement(
-            name="openpcc-node",
-            version="0.1.0",
-            image=image.image,
-            platforms={
-                PLATFORM: PlatformReference(
-                    measurement=values.measurement,
-                    registers=values.registers,
-                    events={
-                        index: tuple(EventRule(**vars(rule)) for rule in rules)
-                        for index, rules in values.events.items()
-                    },
-                    devices=Devices(count=1, kinds=("simulated-gpu",)),
-                )
-            },
-            models=tuple(Model(name=name, digest=digest) for name, digest in MODELS),
-            engine=Engine(name="embedded", version="0.1.0", arguments=()),
-            source=Source(uri="https://demo.openpcc.invalid/source", commit="0" * 40),
-            recipe=Recipe(uri="node_image/build", sha256=image.recipe),
-            expires=clock.now() + RELEASE_LIFE,
-        )
-        entry = sign_entry(statement, [demo_keys.signer(self.keys.release)])
-        index, self.release = self._submit(entry)
-        self._staple(index, entry)
+    def sign(self, image: Path) -> None:
+        """Publish an image's release, by the commands that its makers and signers have.
+
+        A status lists it; the proof is put beside the image, and with the publisher.
+        """
+        policy, token = self._write("policy.toml", self._policy()), self.folder / "log.token"
+        key, proof = self.folder / "release.key", image / "release.proof"
+        demo_keys.write_seed(key, self.keys.release)
+        (image / "release.toml").write_text(_manifest(image))
+        done = openpcc_log(
+            "publish", image / "release.toml", "--key", key, "--yes", "--policy", policy,
+            "--out", image / "release.json", "--to", self.log.listening, "--token-file", token,
+            "--proof", proof, "--json",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        self.release = bytes.fromhex(json.loads(done.stdout)["leaf_hash"])
+        stapled = {"type": "log-entry", "data": base64.b64encode(proof.read_bytes()).decode()}
+        self._write("endorsements.json", json.dumps({"endorsements": [stapled]}))
         self.publish_status([self.release])
 
     def serve(self, guest: Guest) -> None:
@@ -168,6 +138,25 @@ class ImageService(DemoStack):
             .replace('["simulated"]', f'["{PLATFORM}"]')
             .replace("simulated = ", f"{PLATFORM} = ")
         )
+
+
+def _manifest(image: Path) -> str:
+    expires = datetime.fromtimestamp(clock.now() + RELEASE_LIFE, UTC)
+    words = {
+        "--devices": "1",
+        "--kind": "simulated-gpu",
+        "--version": "0.1.0",
+        "--engine": "embedded=0.1.0",
+        "--source": "https://demo.openpcc.invalid/source",
+        "--commit": "0" * 40,
+        "--expires": f"{expires:%Y-%m-%dT%H:%M:%SZ}",
+    }
+    command = [sys.executable, "-m", "node_image.measure", "release", str(image)]
+    done = subprocess.run(
+        [*command, *chain(*words.items())], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def chat(content: str, **more: object) -> dict[str, Any]:

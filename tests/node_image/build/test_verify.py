@@ -19,5 +19,6 @@ def test_two_builds_are_the_same_bytes(root: Path, built: Built):
     said = done.stdout.decode(errors="replace").splitlines()
     assert done.returncode == 0, [*said[-40:], done.stderr[-2000:]]
     same = {line.removeprefix("same: ") for line in said if line.startswith("same: ")}
-    assert same == {path.name for path in built.image.iterdir()}
+    files = [path for path in built.image.rglob("*") if path.is_file()]
+    assert same == {str(path.relative_to(built.image)) for path in files}
     assert {"node.raw", "node.efi", "image.json", "lock.json", "sbom.json", "recipe.tar"} <= same
