@@ -1,9 +1,10 @@
 """A provider that knows every argument of the resources we use, and makes nothing.
 
-Terraform's real one cannot be had everywhere. This one speaks its protocol and takes names and types
-of arguments from `schemas/NAME.json`, so Terraform itself refuses a misspelt argument, a wrong type or
-a missing one, and plans, applies and destroys for real. What a cloud would say it cannot know: values
-are not checked, and whatever a cloud would compute is made up from the resource's own name.
+Terraform's real one cannot be had everywhere. This one speaks its protocol and takes names and
+types of arguments from `schemas/NAME.json`, so Terraform itself refuses a misspelt argument, a
+wrong type or a missing one, and plans, applies and destroys for real. What a cloud would say it
+cannot know: values are not checked, and whatever a cloud would compute is made up from the
+resource's own name.
 
 Runs in `.venv-deploy`: python standin.py google
 """

@@ -6,7 +6,7 @@
 locals {
   cloud     = "azure"
   platforms = ["sev-snp-vtpm"]
-  addresses = azurerm_network_interface.node[*].private_ip_address
+  addresses = [for one in azurerm_network_interface.node : one.ip_configuration[0].private_ip_address]
 
   machines = [for index in range(var.node_count) : {
     hardwareProfile = { vmSize = var.size }
