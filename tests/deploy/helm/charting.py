@@ -26,9 +26,11 @@ def engine(task: str, what: str | Path, given: object) -> Any:
     return json.loads(done.stdout)
 
 
-def render(values: Values, *, namespace: str = "inference", upgrade: bool = False) -> list[Object]:
-    """Give the objects of one set of values."""
-    found: list[Object] = answer(values, namespace=namespace, upgrade=upgrade)["objects"]
+def render(values: Values, **more: object) -> list[Object]:
+    """Give the objects of one set of values; `more` is name, namespace, or upgrade."""
+    answered = answer(values, **more)
+    assert "error" not in answered, answered["error"]
+    found: list[Object] = answered["objects"]
     return found
 
 

@@ -30,7 +30,8 @@ def render(chart_path: str, requests: list[dict[str, Any]]) -> list[dict[str, An
             upgrade = bool(one.get("upgrade"))
             try:
                 files = chart.render(
-                    one["values"], name=NAME, namespace=one.get("namespace", NAMESPACE),
+                    one["values"], name=one.get("name", NAME),
+                    namespace=one.get("namespace", NAMESPACE),
                     is_install=not upgrade, is_upgrade=upgrade,
                 )  # fmt: skip
             except helm_python.HelmError as error:

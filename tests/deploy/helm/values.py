@@ -113,7 +113,12 @@ PROXY: Values = {
     "tls": {"proxy": "openpcc-proxy-tls", "ca": "openpcc-ca"},
 }
 STATUS: Values = {
-    "status": {"enabled": True, "policy": POLICY, "existingSecret": "openpcc-status"},
+    "status": {
+        "enabled": True,
+        "policy": POLICY,
+        "existingSecret": "openpcc-status",
+        "log": "https://log.example",
+    },
 }
 TESTS: Values = {"tests": {"enabled": True, "config": CLIENT, "policy": POLICY}}
 SIMULATED: Values = {
@@ -139,7 +144,7 @@ SCALED: Values = {
     "gateway": {"autoscaling": {"enabled": True}},
     "networkPolicy": {
         "extraEgress": {
-            "gateway": [{"to": [{"ipBlock": {"cidr": "10.2.0.5/32"}}], "ports": [{"port": 6379}]}]
+            "issuer": [{"to": [{"ipBlock": {"cidr": "10.2.0.5/32"}}], "ports": [{"port": 5432}]}]
         }
     },
 }
@@ -203,7 +208,7 @@ MATRIX: dict[str, Values] = {
     "ingress": together(RELAY_ALONE, INGRESS),
     "gateway-api": together(SERVICE, RELAY_ALONE, ROUTES),
     "log-elsewhere": together(
-        SERVICE, STATUS, {"log": {"enabled": False}, "status": {"log": "https://log.example"}}
+        SERVICE, STATUS, {"log": {"enabled": False}}
     ),
     "no-policies": together(SERVICE, {"networkPolicy": {"enabled": False}}),
     "placed": together(

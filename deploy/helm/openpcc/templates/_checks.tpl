@@ -106,8 +106,8 @@ is wrong is named at once. Called once, by configmaps.yaml.
 {{- if and $v.proxy.enabled (not (and $v.proxy.policy $v.tls.proxy)) -}}
 {{- $found = append $found "proxy: needs proxy.policy, and tls.proxy for its certificate: prompts travel to it" -}}
 {{- end -}}
-{{- if and $v.status.enabled (not (and $v.status.policy $v.status.existingSecret (or $v.status.log $v.log.enabled))) -}}
-{{- $found = append $found "status: needs policy, existingSecret, and log where the log is elsewhere" -}}
+{{- if and $v.status.enabled (not (and $v.status.policy $v.status.existingSecret $v.status.log)) -}}
+{{- $found = append $found "status: needs policy, existingSecret, and log: an https URL, for a token travels there" -}}
 {{- end -}}
 {{- if and $v.tests.enabled (not (and $v.tests.config $v.tests.policy)) -}}
 {{- $found = append $found "tests: needs config and policy of a client" -}}

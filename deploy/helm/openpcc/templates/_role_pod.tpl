@@ -30,8 +30,7 @@
 {{/* What is copied below /etc/openpcc: configuration, secrets, certificate, further roots. */}}
 {{- define "openpcc.sources" -}}
 {{- $root := index . 0 }}{{ $role := index . 1 }}{{ $facts := index . 2 -}}
-{{- $values := index $root.Values $role -}}
-- {name: plain, to: ., configMap: {{ include "openpcc.name" $root }}-{{ $role }}}
+{{- $values := index $root.Values $role }}
 {{- with $values.existingSecret }}
 - {name: secrets, to: {{ $facts.secrets | quote }}, secret: {{ . }}}
 {{- end }}
@@ -44,6 +43,8 @@
 {{- with $root.Values.tls.ca }}
 - {name: ca, to: tls, configMap: {{ . }}}
 {{- end }}
+{{- /* Last: a Secret made of a whole folder holds an older copy. */}}
+- {name: plain, to: ., configMap: {{ include "openpcc.name" $root }}-{{ $role }}}
 {{- end }}
 
 {{/* A volume for one pod: values with size and storageClass. */}}

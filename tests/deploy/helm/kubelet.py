@@ -1,0 +1,216 @@
+"""Runs rendered objects with `podman kube play`, and does what a cluster would do around it.
+
+    controllers   a Deployment or StatefulSet becomes its pods, each with volumes of its own
+    kubelet       probes are asked from here, and init containers end: podman 4.3 starts them over
+                  and over in pods that are restarted, and asks probes with a curl in the image
+    secrets       are mounted as maps are: podman 4.3 does not decode what they hold
+    DNS           the names of Services, as aliases on podman's networks
+    policies      each pair of makers that may speak has an internal network, and nobody else is on
+                  it: what the NetworkPolicies do not allow has no way. Ports are not told apart
+
+Not here: an API server, a scheduler, emptyDir in memory, the owners and modes of mounted Secrets,
+several replicas behind a virtual address.
+"""
+
+import base64
+import copy
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.deploy import containers
+from tests.deploy.helm.charting import Object, of_kind, pods, selects
+from tests.deploy.helm.policies import connections
+
+PREFIX = "chart-"
+"""Of the names of everything that is made in podman's store, so that it can be removed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Running:
+    """A pod that was started."""
+
+    name: str
+    pod: Object
+    address: str
+
+    @property
+    def container(self) -> str:
+        """Name of its container."""
+        return f"{self.name}-{self.pod['spec']['containers'][0]['name']}"
+
+    def probe(self, kind: str) -> int:
+        """Ask a probe as a kubelet does; gives the status, 0 if nobody answers."""
+        (one,) = self.pod["spec"]["containers"]
+        asked = one[kind]["httpGet"]
+        ports = {port["name"]: port["containerPort"] for port in one["ports"]}
+        url = f"http://{self.address}:{ports[asked['port']]}{asked['path']}"
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+        except OSError:
+            return 0
+
+    def wait(self, kind: str, *, seconds: float = 90) -> None:
+        """Wait until a probe succeeds."""
+        deadline = time.monotonic() + seconds
+        while (status := self.probe(kind)) != 200:
+            assert time.monotonic() < deadline, f"{self.name}: {kind} {status}\n{self.logs()}"
+            time.sleep(0.3)
+
+    def logs(self) -> str:
+        """Give what it said."""
+        return containers.run("logs", self.container, check=False)
+
+    def run(self, *words: str) -> str:
+        """Run something in its container."""
+        return containers.run("exec", self.container, *words)
+
+    def exit_code(self) -> int:
+        """Wait for its end."""
+        return int(containers.run("wait", self.container, seconds=180))
+
+    def stop(self) -> int:
+        """Ask it to end within its grace period; gives the exit code."""
+        grace = str(self.pod["spec"]["terminationGracePeriodSeconds"])
+        containers.run("stop", "-t", grace, self.container)
+        return self.exit_code()
+
+    def remove(self) -> None:
+        """Remove it; its volume stays."""
+        containers.run("pod", "rm", "-f", "-t", "0", self.name)
+
+
+@dataclass(kw_only=True)
+class Cluster:
+    """All objects of all releases in one namespace, and what they name."""
+
+    namespace: str
+    objects: Sequence[Object]
+    secrets: Mapping[str, Mapping[str, bytes]]
+    maps: Mapping[str, Mapping[str, str]]
+    folder: Path
+    _networks: dict[tuple[str, str], str] = field(default_factory=dict)
+    _started: int = 0
+
+    def __post_init__(self) -> None:
+        """Make a network for each pair of makers that the policies let speak."""
+        makers = {id(pod): maker["metadata"]["name"] for maker, pod in pods(self.objects)}
+        present = [pod for _, pod in pods(self.objects)]
+        for source, target, _ in connections(self.objects, present):
+            pair = makers[id(source)], makers[id(target)]
+            if pair not in self._networks:
+                self._networks[pair] = f"{PREFIX}{len(self._networks)}"
+                containers.run("network", "create", "--internal", self._networks[pair])
+
+    def start(self, maker: str, number: int = 0) -> Running:
+        """Start a pod of a maker."""
+        (template,) = [pod for one, pod in pods(self.objects) if one["metadata"]["name"] == maker]
+        name = f"{PREFIX}{maker}-{number}"
+        self._started += 1
+        path = self.folder / f"{self._started}-{name}.yaml"
+        documents = [*self._adapted(copy.deepcopy(template), name)]
+        path.write_text("\n---\n".join(json.dumps(one) for one in documents))
+        networks = [f"--network={words}" for words in self._attachments(maker, template)]
+        containers.run("kube", "play", *networks, path)
+        return Running(name=name, pod=template, address=_address(name))
+
+    def _attachments(self, maker: str, pod: Object) -> Iterator[str]:
+        aliases = ",".join(f"alias={alias}" for alias in self._aliases(pod))
+        for (source, target), network in self._networks.items():
+            if target == maker:
+                yield f"{network}:{aliases}"
+            elif source == maker:
+                yield network
+
+    def _aliases(self, pod: Object) -> Iterator[str]:
+        for service in of_kind(self.objects, "Service"):
+            if selects(service["spec"].get("selector", {"": ""}), pod):
+                name = service["metadata"]["name"]
+                yield from (name, f"{name}.{self.namespace}.svc.cluster.local")
+
+    def _adapted(self, pod: Object, name: str) -> Iterator[Object]:
+        """Make of a template what podman runs: the maps it mounts, and the pod.
+
+        Volumes of podman are not those of one pod, so each gets a name of its own.
+        """
+        spec = pod["spec"]
+        spec["restartPolicy"] = "Never"
+        mounts = [m for one in spec["initContainers"] for m in one["volumeMounts"]]
+        for one in spec["containers"]:
+            mounts += one["volumeMounts"]
+            for key in ("startupProbe", "livenessProbe", "readinessProbe", "lifecycle", "ports"):
+                one.pop(key, None)  # podman would take each port of this machine
+        if "state" not in {volume["name"] for volume in spec["volumes"]}:
+            spec["volumes"].append({"name": "state", "persistentVolumeClaim": {}})
+        for volume in spec["volumes"]:
+            yield from self._volume(volume, name)
+            volume["name"] = f"{name}-{volume['name']}-{self._started}"
+        for mount in mounts:
+            mount["name"] = f"{name}-{mount['name']}-{self._started}"
+        yield {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
+
+    def _volume(self, volume: Object, pod: str) -> Iterator[Object]:
+        own = f"{pod}-{volume['name']}-{self._started}-source"
+        match volume:
+            case {"secret": secret}:
+                del volume["secret"]
+                volume["configMap"] = {"name": own}
+                yield _map(own, binaryData=_encoded(self.secrets[secret["secretName"]]))
+            case {"configMap": source}:
+                found = self._config_map(source["name"])
+                source["name"] = own
+                yield found | {"metadata": {"name": own}}
+            case {"persistentVolumeClaim": claim}:
+                claim["claimName"] = _folder(f"{pod}-claim")
+            case {"emptyDir": _}:
+                del volume["emptyDir"]
+                volume["persistentVolumeClaim"] = {"claimName": _folder(own)}
+            case _:
+                pass
+
+    def _config_map(self, name: str) -> Object:
+        for one in of_kind(self.objects, "ConfigMap"):
+            if one["metadata"]["name"] == name:
+                return one
+        return _map(name, data=dict(self.maps[name]))
+
+
+def _map(name: str, **content: Mapping[str, str]) -> Object:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, **content}
+
+
+def _encoded(files: Mapping[str, bytes]) -> dict[str, str]:
+    return {name: base64.b64encode(data).decode() for name, data in files.items()}
+
+
+def _folder(name: str) -> str:
+    """Make a folder that the pod's group may write, as fsGroup says, unless it is there."""
+    if not containers.run("volume", "ls", "-q", "--filter", f"name=^{name}$"):
+        containers.run("volume", "create", "--opt", "o=uid=65532,gid=65532", name)
+    return name
+
+
+def _address(pod: str) -> str:
+    """Give an address of a pod that this machine reaches."""
+    infra = json.loads(containers.run("pod", "inspect", pod))["InfraContainerID"]
+    (found,) = json.loads(containers.run("inspect", infra))
+    return str(next(one["IPAddress"] for one in found["NetworkSettings"]["Networks"].values()))
+
+
+def clean() -> None:
+    """Remove all that was made here, and nothing else."""
+    for kind, words in {
+        "pod": ["rm", "-f", "-t", "0"],
+        "volume": ["rm", "-f"],
+        "network": ["rm", "-f"],
+    }.items():
+        names = containers.run(kind, "ls", "--format", "{{.Name}}").split()
+        if ours := [name for name in names if name.startswith(PREFIX)]:
+            containers.run(kind, *words, *ours)
