@@ -124,7 +124,7 @@ def _tar(raw: Path) -> Path:
     entry.size, entry.mode = raw.stat().st_size, 0o644
     with (
         packed.open("xb") as out,
-        gzip.GzipFile(filename="", mode="wb", compresslevel=6, fileobj=out, mtime=0) as stream,
+        gzip.GzipFile(filename="", mode="wb", compresslevel=1, fileobj=out, mtime=0) as stream,
         tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT) as archive,
         raw.open("rb") as file,
     ):

@@ -1,9 +1,8 @@
-"""What the modules are given: a small image, disks made of it, and variables as `init` writes them."""
+"""What modules are given: a small image, disks made of it, and variables as `init` writes them."""
 
 import hashlib
 import json
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 
 from deploy.terraform.disks.__main__ import main
@@ -26,13 +25,13 @@ OWN: Mapping[str, Mapping[str, object]] = {
         "project": "demo-project",
         "region": "us-central1",
         "zone": "us-central1-a",
-        "gateway_network": "https://www.googleapis.com/compute/v1/projects/demo-project/global/networks/gateways",
+        "gateway_network": "projects/demo-project/global/networks/gateways",
     },
     "azure": {
         "location": "eastus2",
         "storage_account": "openpccdisks",
-        "gateway_network": "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/front"
-        "/providers/Microsoft.Network/virtualNetworks/gateways",
+        "gateway_network": "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups"
+        "/front/providers/Microsoft.Network/virtualNetworks/gateways",
     },
     "aws": {"availability_zone": "us-east-2a"},
     "baremetal": {
@@ -69,13 +68,14 @@ def image_folder(folder: Path) -> Path:
     return folder
 
 
-@cache
 def made(cloud: str, base: Path, settings: str = SETTINGS) -> Path:
     """Make the disks of one cloud, once a session; they are whole GiB on one of them."""
     key = hashlib.sha256(settings.encode()).hexdigest()[:8]
     image, out = base / "image", base / f"{cloud}-{key}"
     if not image.exists():
         image_folder(image)
+    if out.exists():
+        return out
     (base / f"{key}.toml").write_text(settings)
     arguments = ["--image", str(image), "--settings", str(base / f"{key}.toml")]
     assert main([cloud, *arguments, "--release", RELEASE, "--out", str(out)]) == 0

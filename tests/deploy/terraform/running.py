@@ -114,7 +114,8 @@ def registry() -> str:
         ["terraform", "providers"], cwd=MODULES / "modules" / "gcp",
         capture_output=True, text=True, check=True, env={"PATH": os.environ["PATH"], "HOME": "/"},
     )  # fmt: skip
-    return re.findall(r"provider\[([^/\]]+)/hashicorp/google\]", done.stdout)[0]
+    found: list[str] = re.findall(r"provider\[([^/\]]+)/hashicorp/google\]", done.stdout)
+    return found[0]
 
 
 @cache

@@ -14,10 +14,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tf import runner, schema
-from tf.gen import tfplugin_pb2 as pb
-from tf.iface import DataSource, Provider, Resource
-from tf.types import Unknown
+from tf import runner, schema  # type: ignore[import-not-found]
+from tf.gen import tfplugin_pb2 as pb  # type: ignore[import-not-found]
+from tf.iface import DataSource, Provider, Resource  # type: ignore[import-not-found]
+from tf.types import Unknown  # type: ignore[import-not-found]
 
 SCHEMAS = Path(__file__).parent / "schemas"
 NESTING = pb.Schema.NestedBlock.NestingMode
@@ -42,7 +42,7 @@ class Native:
         return json.dumps(self._spelled, separators=(",", ":")).encode()
 
 
-class Nested(schema.NestedBlock):
+class Nested(schema.NestedBlock):  # type: ignore[misc]
     """A block inside a block: one, or a list of them."""
 
     def __init__(self, name: str, spelled: dict[str, Any]):
@@ -87,7 +87,7 @@ def _schema(spelled: dict[str, Any]) -> schema.Schema:
     return schema.Schema(attributes=_attributes(spelled), block_types=_nested(spelled), version=0)
 
 
-class Made(Resource):
+class Made(Resource):  # type: ignore[misc]
     """A resource of one type; `_kinds` makes a class for each."""
 
     name: str
@@ -124,7 +124,7 @@ class Made(Resource):
         return None
 
 
-class StandIn(Provider):
+class StandIn(Provider):  # type: ignore[misc]
     """The provider of one cloud."""
 
     def __init__(self, name: str):

@@ -1,11 +1,11 @@
 """Takes from a published package what arguments a provider's resources have: names, types, no text.
 
-Terraform's registry cannot be reached from everywhere, and the providers come from nowhere else. The
-npm packages `@cdktf/provider-NAME` were generated from the providers' own schemas and list every
-argument in their file `.jsii`.
+Terraform's registry cannot be reached from everywhere, and the providers come from nowhere else.
+The npm packages `@cdktf/provider-NAME` were generated from the providers' own schemas and list
+every argument in their file `.jsii`.
 
     npm pack @cdktf/provider-google@16.12.1
-    python extract.py google cdktf-provider-google-16.12.1.tgz ../../../../deploy/terraform > google.json
+    python extract.py google cdktf-provider-google-16.12.1.tgz MODULES > google.json
 
 Which computed arguments may also be set is not in it: whatever may be set is taken as not computed,
 but for `id`. Sets are taken as lists. Neither lets a wrong argument through.
@@ -29,13 +29,16 @@ def main(argv: Sequence[str]) -> None:
         types = _member(archive, "package/.jsii")["types"]
         about = _member(archive, "package/package.json")
     found = {name: fqn for fqn, one in types.items() if (name := _resource(one))}
-    used = sorted(_used(provider, Path(modules)))
+    own = f".provider.{provider.capitalize()}ProviderConfig"
     schema = {
         "source": f"{about['name']} {about['version']}",
         "version": about["cdktf"]["provider"]["version"],
-        "provider": _block(types, next(f for f in types if f.endswith(".provider." + _camel(provider) + "ProviderConfig"))),
-        "resources": {name: _with_computed(types, found[name.removeprefix(provider + "_")]) for name in used},
-    }  # fmt: skip
+        "provider": _block(types, next(fqn for fqn in types if fqn.endswith(own))),
+        "resources": {
+            name: _with_computed(types, found[name.removeprefix(provider + "_")])
+            for name in sorted(_used(provider, Path(modules)))
+        },
+    }
     json.dump(schema, sys.stdout, indent=1, sort_keys=True)
     print()
 
@@ -48,7 +51,8 @@ def _member(archive: tarfile.TarFile, name: str) -> Any:
 
 def _used(provider: str, modules: Path) -> set[str]:
     texts = (path.read_text() for path in modules.rglob("*.tf"))
-    return {name for text in texts for name in re.findall(rf'^resource "({provider}_\w+)"', text, re.M)}  # fmt: skip
+    line = re.compile(rf'^resource "({provider}_\w+)"', re.M)
+    return {name for text in texts for name in line.findall(text)}
 
 
 def _resource(one: Mapping[str, Any]) -> str | None:
@@ -63,7 +67,7 @@ def _resource(one: Mapping[str, Any]) -> str | None:
 
 def _text(one: Mapping[str, Any]) -> str:
     docs = one.get("docs", {})
-    return docs.get("summary", "") + "\n" + docs.get("remarks", "")
+    return f"{docs.get('summary', '')}\n{docs.get('remarks', '')}"
 
 
 def _block(types: Mapping[str, Any], fqn: str) -> dict[str, Any]:
@@ -126,17 +130,9 @@ def _with_computed(types: Mapping[str, Any], fqn: str) -> dict[str, Any]:
 def _said(one: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for each in one.get("properties", ()):
         camel, primitive = each["name"], each["type"].get("primitive")
-        if (
-            each.get("immutable")
-            and not each.get("static")
-            and primitive
-            and not camel.endswith("Input")
-        ):
+        said = each.get("immutable") and not each.get("static") and not camel.endswith("Input")
+        if said and primitive:
             yield re.sub(r"(?<!^)([A-Z])", lambda upper: "_" + upper[1].lower(), camel), primitive
-
-
-def _camel(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 if __name__ == "__main__":
