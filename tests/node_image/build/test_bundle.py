@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import zipfile
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ class Maker:
             [self.root / "node_image/build/bundle.sh", "--out", path, "--tools", "/",
              "--keep", self.folder / "keep", "--model", model, "--name", "demo", *more],
             capture_output=True, text=True, check=False, umask=umask, timeout=110,
-            env=dict(os.environ, **env),
+            env=dict(os.environ, PYTHON=sys.executable, **env),
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return path
