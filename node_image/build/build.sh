@@ -175,6 +175,7 @@ unshare --mount --propagation private "${without[@]}" bash -euc '
 for file in node.raw node.efi node.manifest initrd.manifest; do cp "$work/out/$file" "$out/"; done
 mkdir "$out/models"
 cp "$scratch/model.json" "$out/models/$model.json"
+[[ $profile != gpu ]] || cp "$bundle/bundle.json" "$out/"
 printf 'profile=%s\nplatform=%s\n' "$profile" "$platform" >"$out/options.txt"
 "$python" -m node_image.build.inventory "$out" --packages "$keep/packages" --wheels "$work/wheels" \
   --tools "$scratch/tools.list" --recipe $recipe
