@@ -8,7 +8,7 @@ import os
 import re
 from pathlib import Path
 
-from gateway.config import read_bounded
+from gateway.config_file import read_bounded
 from gateway.errors import ChainError, ConfigurationError
 from gateway.mirror import MAX_EVIDENCE
 from transparency_log.server.durable import write_file
@@ -30,7 +30,7 @@ class Archive:
             ConfigurationError: there is none.
         """
         if not folder.is_dir():
-            raise ConfigurationError(f"archive = {folder}: no such folder; make it")
+            raise ConfigurationError(f"archive: {folder}: no such folder; make it")
         self._folder = folder
 
     def put(self, leaf: bytes, bundle: bytes, *, now: int) -> None:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
-from gateway.config import read_bounded
+from gateway.config_file import read_bounded
 from gateway.errors import ChainError, ConfigurationError
 from gateway.keyholders import Keyholder, Keyholders
 from gateway.keys import write_new

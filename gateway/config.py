@@ -1,44 +1,42 @@
 """Settings of the three programs: one TOML file each, read into one frozen dataclass.
 
-Unknown keys are errors, files are named by path relative to the configuration file, and nothing is
-created because it is missing. `load` reads, the dataclasses document.
+The dataclasses document; `gateway.config_file.load` reads.
 """
 
-import dataclasses
-import ipaddress
 import re
-import tomllib
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
-from gateway.errors import ConfigurationError
 from gateway.store_address import MEMORY, parse_store
+from gateway.values import (
+    MAX_PORT,
+    check_choice,
+    check_positive,
+    check_service,
+    check_url,
+    is_address,
+    is_host_name,
+    is_loopback,
+    parse_address,
+    parse_server,
+    refused,
+)
 from openpcc.protocol.messages import WINDOW
+from transparency_log.server.problems import Problems
 from transparency_log.service import LEAST_OUTPUT, MOST_OUTPUT
-
-MAX_FILE = 1 << 20
-"""Bytes of a configuration file: thousands of nodes fit."""
 
 MAX_REQUEST = 64 << 20
 """Bytes of a sealed request (sealing sheet); around it come tokens, padding and chunk frames."""
 
-MAX_PORT = 65535
-
 MAX_NODES = 40_000
 """Nodes of a publisher: the nodes of three windows fit into a publication (`publication`)."""
-
-MAX_URL = 1000
-"""Characters of a URL: it stands in documents with a limit of their own."""
-
-_HOST_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*", re.ASCII)
 
 MAX_DNS_TIME = 30
 """Seconds of one look at DNS: rounds wait for it."""
 
-Settings = TypeVar("Settings", bound="ServerConfig")
+PACES = ("latency", "paced")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,20 +62,27 @@ class ServerConfig:
     # Seconds without a byte after which the next hop counts as gone.
     reply_timeout: float = 300.0
 
-    def check(self) -> None:
-        """Refuse values that fit their type and still cannot be used.
-
-        Raises:
-            ConfigurationError: names the setting and the remedy.
-        """
-        parse_address(self.listen, "listen")
-        parse_address(self.control, "control")
-        if (self.tls_certificate is None) != (self.tls_key is None):
-            raise ConfigurationError("tls_certificate, tls_key: set both or neither")
+    def judge(self, problems: Problems) -> None:
+        """Note what fits its type and still cannot be used."""
+        check = problems.check
+        check(lambda: parse_address(self.listen, "listen"), "listen")
+        check(lambda: parse_address(self.control, "control"), "control")
+        check(self._check_pair, "tls_certificate", "tls_key")
         for name in ("drain", "connect_timeout", "reply_timeout"):
-            check_positive(name, getattr(self, name))
-        if self.notice < 0:
-            raise ConfigurationError("notice: expected a number of seconds, or 0")
+            check(partial(check_positive, name, getattr(self, name)), name)
+        check(self._check_notice, "notice")
+
+    def _check_pair(self) -> None:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            one = self.tls_certificate or self.tls_key
+            raise refused(
+                "tls_certificate, tls_key", expected="both or neither", value=str(one),
+                remedy="set both or neither",
+            )  # fmt: skip
+
+    def _check_notice(self) -> None:
+        if not self.notice >= 0:
+            raise refused("notice", expected="a number of seconds, or 0", value=self.notice)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,11 +98,12 @@ class RelayConfig(ServerConfig):
     # Seconds that the gateway's key configs are kept.
     keys_cache: float = 60.0
 
-    def check(self) -> None:
-        """See `ServerConfig.check`."""
-        super().check()
-        check_url("gateway", self.gateway)
-        check_positive("max_request", self.max_request)
+    def judge(self, problems: Problems) -> None:
+        """See `ServerConfig.judge`."""
+        super().judge(problems)
+        problems.check(lambda: check_url("gateway", self.gateway), "gateway")
+        for name in ("max_request", "keys_cache"):
+            problems.check(partial(check_positive, name, getattr(self, name)), name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,30 +146,42 @@ class GatewayConfig(ServerConfig):
     # Seconds within which these servers must have done a step.
     store_timeout: float = 1.0
 
-    def check(self) -> None:
-        """See `ServerConfig.check`."""
-        super().check()
-        self._check_admission()
-        check_service(self.service)
-        check_url("publisher", self.publisher)
-        check_url("log", self.log)
-        if not self.ohttp_keys:
-            raise ConfigurationError("ohttp_keys: name at least one file of `openpcc-gateway keys`")
-        for name in ("max_request", "max_buffered", "max_replay_entries", "max_cached", "poll"):
-            check_positive(name, getattr(self, name))
+    def judge(self, problems: Problems) -> None:
+        """See `ServerConfig.judge`."""
+        super().judge(problems)
+        check = problems.check
+        check(lambda: check_service("service", self.service), "service")
+        check(lambda: check_url("publisher", self.publisher), "publisher")
+        check(lambda: check_url("log", self.log), "log")
+        check(self._check_keys, "ohttp_keys")
+        check(lambda: check_choice("admission", self.admission, "open", "tokens"), "admission")
+        check(self._check_spent, "spent", "admission")
+        for name in ("spent", "replay"):
+            check(partial(self._check_store, name), name)
+        for name in (
+            "max_request", "max_buffered", "max_replay_entries", "max_cached", "poll", "max_spent",
+            "store_timeout",
+        ):  # fmt: skip
+            check(partial(check_positive, name, getattr(self, name)), name)
 
-    def _check_admission(self) -> None:
-        if self.admission not in ("open", "tokens"):
-            raise ConfigurationError('admission: "open" or "tokens"')
+    def _check_keys(self) -> None:
+        if not self.ohttp_keys:
+            raise refused(
+                "ohttp_keys", expected="at least one file", value=[],
+                remedy="name that of `openpcc-gateway keys`",
+            )  # fmt: skip
+
+    def _check_spent(self) -> None:
         if (self.admission == "tokens") != (self.spent is not None):
-            raise ConfigurationError(
-                'spent: with admission = "tokens", and only then, name the server or "memory"'
-            )
-        for name, text in (("spent", self.spent), ("replay", self.replay)):
-            if text is not None and text != MEMORY:
-                parse_store(name, text)
-        for name in ("max_spent", "store_timeout"):
-            check_positive(name, getattr(self, name))
+            raise refused(
+                "spent", expected='a server or "memory" with admission = "tokens", and only then',
+                value=self.spent,
+            )  # fmt: skip
+
+    def _check_store(self, name: str) -> None:
+        text = getattr(self, name)
+        if text is not None and text != MEMORY:
+            parse_store(name, text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,29 +205,32 @@ class DnsName:
     # The nodes' port, for kind "address"; an SRV record brings its own.
     port: int = 0
 
-    def check(self) -> None:
-        """Refuse what cannot be asked or reached.
+    def judge(self, problems: Problems, prefix: str) -> None:
+        """Note what cannot be asked or reached; keys are named behind `prefix`."""
+        name, scheme, kind = (f"{prefix}{key}" for key in ("name", "scheme", "kind"))
+        problems.check(lambda: self._check_name(name), name)
+        problems.check(lambda: self._check_scheme(scheme), scheme)
+        problems.check(lambda: self._check_kind(kind), kind, scheme, f"{prefix}port")
 
-        Raises:
-            ConfigurationError: names the setting and the remedy.
-        """
-        if not is_host_name(self.name) or _is_address(self.name):
-            raise ConfigurationError(
-                "dns.name: expected a whole name in lower case, like n.example"
-            )
-        match self.kind, self.scheme, self.port:
-            case ("address", "http", port) if 0 < port <= MAX_PORT:
-                pass
-            case ("srv", "http" | "https", 0):
-                pass
-            case ("address", "https", _):
-                raise ConfigurationError(
-                    'dns.scheme: addresses have no names to check; use kind = "srv", or "http"'
-                )
-            case _:
-                raise ConfigurationError(
-                    'dns: kind = "address" with a port of 1 to 65535, or kind = "srv" without one'
-                )
+    def _check_name(self, key: str) -> None:
+        if not is_host_name(self.name) or is_address(self.name):
+            expected = "a whole name in lower case, like n.example"
+            raise refused(key, expected=expected, value=self.name)
+
+    def _check_scheme(self, key: str) -> None:
+        if (self.kind, self.scheme) == ("address", "https"):
+            # Addresses have no names that a certificate could be held against.
+            raise refused(
+                key, expected='"http" with kind = "address"', value=self.scheme,
+                remedy='use kind = "srv", or "http"',
+            )  # fmt: skip
+        check_choice(key, self.scheme, "http", "https")
+
+    def _check_kind(self, key: str) -> None:
+        ported = {"address": 0 < self.port <= MAX_PORT, "srv": self.port == 0}
+        if not ported.get(self.kind, False):
+            expected = '"address" with a port of 1 to 65535, or "srv" without one'
+            raise refused(key, expected=expected, value=self.kind)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,21 +244,27 @@ class TokenSettings:
     # Most output tokens of a model that one token buys: a power of two.
     output: int = 1024
 
-    def check(self) -> None:
-        """Refuse what a service entry cannot say.
+    def judge(self, problems: Problems, prefix: str) -> None:
+        """Note what a service entry cannot say; keys are named behind `prefix`."""
+        problems.check(lambda: self._check_issuer(f"{prefix}issuer"), f"{prefix}issuer")
+        problems.check(lambda: self._check_name(f"{prefix}name"), f"{prefix}name")
+        problems.check(lambda: self._check_output(f"{prefix}output"), f"{prefix}output")
 
-        Raises:
-            ConfigurationError: names the setting and the remedy.
-        """
-        check_url("tokens.issuer", self.issuer)
+    def _check_issuer(self, key: str) -> None:
+        check_url(key, self.issuer)
         parts = urlsplit(self.issuer)
-        if parts.scheme != "https" and not _is_loopback(parts.hostname or ""):
+        if parts.scheme != "https" and not is_loopback(parts.hostname or ""):
             # Whoever can change what is read here mints tokens of his own.
-            raise ConfigurationError("tokens.issuer: https, but on this machine itself")
+            raise refused(key, expected="https, but on this machine itself", value=self.issuer)
+
+    def _check_name(self, key: str) -> None:
         if not re.fullmatch(r"[!-~]{1,255}", self.name):
-            raise ConfigurationError("tokens.name: expected the issuer's name, like i.example")
+            raise refused(key, expected="the issuer's name, like i.example", value=self.name)
+
+    def _check_output(self, key: str) -> None:
         if not LEAST_OUTPUT <= self.output <= MOST_OUTPUT or self.output.bit_count() != 1:
-            raise ConfigurationError(f"tokens.output: a power of two from {LEAST_OUTPUT}")
+            expected = f"a power of two from {LEAST_OUTPUT} to {MOST_OUTPUT}"
+            raise refused(key, expected=expected, value=self.output)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -288,185 +315,52 @@ class PublisherConfig(ServerConfig):
     # Seconds between rounds of looking at log and nodes.
     poll: float = 5.0
 
-    def check(self) -> None:
-        """See `ServerConfig.check`."""
-        super().check()
-        check_service(self.service)
-        check_url("log", self.log)
-        urls = [node.url for node in self.nodes]
-        for url in urls:
-            check_url("nodes.url", url)
-        if len(set(urls)) != len(urls) or not (urls or self.dns):
-            raise ConfigurationError("nodes: list at least one node, and each once")
-        for one in self.dns:
-            one.check()
-        for text in self.dns_servers:
-            parse_server(text)
-        if not 0 < self.dns_time <= MAX_DNS_TIME:
-            raise ConfigurationError(f"dns_time: more than 0 and at most {MAX_DNS_TIME} seconds")
-        if not max(1, len(urls)) <= self.max_nodes <= MAX_NODES:
-            raise ConfigurationError(f"max_nodes: the listed ones at least, at most {MAX_NODES}")
+    def judge(self, problems: Problems) -> None:
+        """See `ServerConfig.judge`."""
+        super().judge(problems)
+        check = problems.check
+        check(lambda: check_service("service", self.service), "service")
+        check(lambda: check_url("log", self.log), "log")
+        for number, node in enumerate(self.nodes):
+            key = f"nodes[{number}].url"
+            check(partial(check_url, key, node.url), key)
+        check(self._check_nodes, "nodes", "dns")
+        for number, name in enumerate(self.dns):
+            name.judge(problems, f"dns[{number}].")
+        for number, text in enumerate(self.dns_servers):
+            check(partial(parse_server, text), f"dns_servers[{number}]")
+        check(self._check_dns_time, "dns_time")
+        check(self._check_max_nodes, "max_nodes")
         if self.tokens is not None:
-            self.tokens.check()
+            self.tokens.judge(problems, "tokens.")
+        check(self._check_candidates, "candidates")
+        check(self._check_pace, "pace")
+        check(self._check_poll, "poll")
+
+    def _check_nodes(self) -> None:
+        urls = [node.url for node in self.nodes]
+        if len(set(urls)) != len(urls) or not (urls or self.dns):
+            raise refused("nodes", expected="at least one node, and each once", value=urls)
+
+    def _check_dns_time(self) -> None:
+        if not 0 < self.dns_time <= MAX_DNS_TIME:
+            expected = f"more than 0 and at most {MAX_DNS_TIME} seconds"
+            raise refused("dns_time", expected=expected, value=self.dns_time)
+
+    def _check_max_nodes(self) -> None:
+        if not max(1, len(self.nodes)) <= self.max_nodes <= MAX_NODES:
+            expected = f"the {len(self.nodes)} listed ones at least, at most {MAX_NODES}"
+            raise refused("max_nodes", expected=expected, value=self.max_nodes)
+
+    def _check_candidates(self) -> None:
         if not 1 <= self.candidates <= 8:
-            raise ConfigurationError("candidates: a number of 1 to 8")
-        if not self.pace or not set(self.pace) <= {"latency", "paced"}:
-            raise ConfigurationError('pace: "latency", "paced" or both')
+            raise refused("candidates", expected="a number of 1 to 8", value=self.candidates)
+
+    def _check_pace(self) -> None:
+        if not self.pace or not set(self.pace) <= set(PACES):
+            raise refused("pace", expected='"latency", "paced" or both', value=list(self.pace))
+
+    def _check_poll(self) -> None:
         if not 0 < self.poll <= WINDOW / 4:
-            raise ConfigurationError(f"poll: more than 0 and at most {WINDOW // 4} seconds")
-
-
-def load(path: Path, kind: type[Settings]) -> Settings:
-    """Read a configuration file.
-
-    Raises:
-        ConfigurationError: missing, not TOML, an unknown or missing key, a wrong type or value.
-    """
-    settings: Settings = _build(_read(path), kind, path.parent, "")
-    settings.check()
-    return settings
-
-
-def read_bounded(path: Path, limit: int) -> bytes:
-    """Read one of our own files.
-
-    Raises:
-        ConfigurationError: it cannot be read, or is longer than such a file can be.
-    """
-    try:
-        with path.open("rb") as file:
-            data = file.read(limit + 1)
-    except OSError as error:
-        raise ConfigurationError(f"{path}: {error.strerror}; give the right path") from error
-    if len(data) > limit:
-        raise ConfigurationError(f"{path}: longer than {limit} bytes; is it the right file?")
-    return data
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(read_bounded(path, MAX_FILE).decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: not TOML ({error}); correct it") from error
-
-
-def _build(table: dict[str, Any], kind: type[Any], base: Path, prefix: str) -> Any:
-    types = get_type_hints(kind)
-    fields = {field.name: field for field in dataclasses.fields(kind)}
-    for key in table:
-        if key not in fields:
-            known = ", ".join(sorted(fields))
-            raise ConfigurationError(f"{prefix}{key}: no such setting; known are {known}")
-    for name, field in fields.items():
-        if field.default is dataclasses.MISSING and name not in table:
-            raise ConfigurationError(f"{prefix}{name}: missing; add it to the configuration file")
-    values = {key: _value(value, types[key], base, prefix + key) for key, value in table.items()}
-    return kind(**values)
-
-
-def _value(value: Any, kind: Any, base: Path, name: str) -> Any:
-    if isinstance(kind, UnionType):
-        (kind,) = (one for one in get_args(kind) if one is not NoneType)
-    if get_origin(kind) is tuple:
-        if not isinstance(value, list):
-            raise ConfigurationError(f"{name}: expected a list")
-        return tuple(_value(one, get_args(kind)[0], base, name) for one in value)
-    if dataclasses.is_dataclass(kind):
-        if not isinstance(value, dict):
-            raise ConfigurationError(f"{name}: expected a table")
-        return _build(value, kind, base, f"{name}.")  # type: ignore[arg-type]
-    return _scalar(value, kind, base, name)
-
-
-def _scalar(value: Any, kind: Any, base: Path, name: str) -> Any:
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    expected = str if kind is Path else kind
-    if type(value) is not expected:
-        raise ConfigurationError(f"{name}: expected {_NAMES[kind]}")
-    return base / value if kind is Path else value
-
-
-_NAMES = {str: "a text", int: "an integer", float: "a number", Path: "a path", bool: "a boolean"}
-
-
-def parse_address(text: str, name: str) -> tuple[str, int]:
-    """Read "host:port" or "[address]:port".
-
-    Raises:
-        ConfigurationError: another form.
-    """
-    host, separator, port = text.rpartition(":")
-    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
-    if not separator or not bare or (":" in bare and bare == host):
-        raise ConfigurationError(f'{name}: write "host:port", an IPv6 address in brackets')
-    if not (port.isascii() and port.isdecimal() and int(port) <= MAX_PORT):
-        raise ConfigurationError(f"{name}: the port is a number of 0 to {MAX_PORT}")
-    return bare, int(port)
-
-
-def parse_server(text: str) -> tuple[str, int]:
-    """Read a DNS server: an address, with a port or without.
-
-    Raises:
-        ConfigurationError: another form.
-    """
-    if _is_address(text):
-        return text, 53
-    host, port = parse_address(text, "dns_servers")
-    if not _is_address(host) or not port:
-        raise ConfigurationError('dns_servers: write addresses, "10.0.0.10" or "127.0.0.1:5353"')
-    return host, port
-
-
-def is_host_name(text: str) -> bool:
-    """Say whether a text can stand in a URL as a host, and in DNS as a name."""
-    return _HOST_NAME.fullmatch(text) is not None
-
-
-def _is_loopback(host: str) -> bool:
-    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
-
-
-def _is_address(text: str) -> bool:
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return False
-    return True
-
-
-def check_url(name: str, text: str) -> None:
-    """Refuse anything but a bare http or https origin, with a path prefix at most.
-
-    Raises:
-        ConfigurationError: see above.
-    """
-    parts = urlsplit(text)
-    plain = not (parts.query or parts.fragment or parts.username or parts.password)
-    if parts.scheme not in ("http", "https") or not parts.hostname or not plain:
-        raise ConfigurationError(f"{name}: expected a URL like https://host:port")
-    if len(text) > MAX_URL:
-        raise ConfigurationError(f"{name}: longer than {MAX_URL} characters")
-    if text.endswith("/"):
-        raise ConfigurationError(f"{name}: leave out the last slash")
-
-
-def check_service(text: str) -> None:
-    """Refuse a service name that could not be the authority of a URL.
-
-    Raises:
-        ConfigurationError: see above.
-    """
-    if not 1 <= len(text) <= 255 or urlsplit(f"https://{text}").netloc != text or "@" in text:
-        raise ConfigurationError("service: expected a host name, as in the clients' policy")
-
-
-def check_positive(name: str, value: float) -> None:
-    """Refuse zero and less.
-
-    Raises:
-        ConfigurationError: see above.
-    """
-    if value <= 0:
-        raise ConfigurationError(f"{name}: expected a number above 0")
+            expected = f"more than 0 and at most {WINDOW // 4} seconds"
+            raise refused("poll", expected=expected, value=self.poll)

@@ -17,11 +17,12 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.config import read_bounded
 from gateway.errors import ConfigurationError
 from openpcc.protocol.errors import ProtocolError
 from openpcc.protocol.hpke import KEM_X25519, KEM_XWING, PrivateKey, generate_key_pair
 from openpcc.protocol.ohttp import GatewayKey, KeyConfig, encode_configs
+from transparency_log.errors import PolicyError
+from transparency_log.private_files import read_private
 from transparency_log.strict_json import (
     Members,
     StrictJSONError,
@@ -98,14 +99,14 @@ def write_new(path: Path, data: bytes, *, mode: int) -> None:
 
 
 def _read(path: Path) -> list[GatewayKey]:
-    if path.exists() and path.stat().st_mode & 0o077:
-        raise ConfigurationError(f"{path}: others may read this private key; chmod 600 it")
     try:
-        members = parse_object(read_bounded(path, MAX_FILE), limit=MAX_FILE, name="key file")
+        members = parse_object(read_private(path, MAX_FILE), limit=MAX_FILE, name="key file")
         members.integer("version", low=1, high=1)
         members.integer("created")
         keys = [_key(one) for one in members.children("keys", limit=8)]
         members.end()
+    except PolicyError as error:
+        raise ConfigurationError(str(error)) from error
     except (StrictJSONError, ProtocolError) as error:
         raise ConfigurationError(f"{path}: {error}; make it with `openpcc-gateway keys`") from error
     if not keys:

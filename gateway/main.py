@@ -12,11 +12,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from gateway import chain, keys
+from gateway import chain, files, keys
 from gateway.app import Buffered, Gateway
 from gateway.asgi import Receive, Scope, Send
 from gateway.challenges import Allowances, Challenger
-from gateway.config import GatewayConfig, PublisherConfig, load
+from gateway.config import GatewayConfig, PublisherConfig
+from gateway.config_file import load
 from gateway.errors import ConfigurationError
 from gateway.forwarding import Forwarder
 from gateway.loads import Loads
@@ -114,7 +115,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             case _:
                 _serve(given)
     except ConfigurationError as error:
-        sys.stderr.write(f"openpcc-gateway: {error}\n")
+        for line in str(error).splitlines():
+            sys.stderr.write(f"openpcc-gateway: {line}\n")
         sys.exit(2)
 
 
@@ -129,12 +131,12 @@ def _serve(given: list[str]) -> None:
     parser.add_argument("--check-config", action="store_true", help="read all files and leave")
     options = parser.parse_args(given)
     if options.role == "publisher":
-        settings = load(options.config, PublisherConfig)
+        settings = load(options.config, PublisherConfig, files.publisher)
         publisher = PublisherProgram(settings, time.time)
         if not options.check_config:
             run(publisher, settings)
     else:
-        config = load(options.config, GatewayConfig)
+        config = load(options.config, GatewayConfig, files.gateway)
         program = GatewayProgram(config)
         if not options.check_config:
             run(program, config)

@@ -6,10 +6,10 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from gateway import asgi, chain, stapled
+from gateway import asgi, chain, files, stapled
 from gateway.archive import Archive
 from gateway.asgi import Receive, Scope, Send
-from gateway.config import PublisherConfig, parse_server, read_bounded
+from gateway.config import PublisherConfig
 from gateway.discovery import Discovery
 from gateway.errors import ConfigurationError, RefusedError
 from gateway.log_reader import LogReader
@@ -19,19 +19,14 @@ from gateway.publisher import Publisher
 from gateway.resolver import Resolver
 from gateway.telemetry import Telemetry
 from gateway.token_keys import IssuerReader
+from gateway.values import parse_server
 from openpcc.protocol import messages
-from openpcc.protocol.errors import ProtocolError
-from openpcc.protocol.ohttp import parse_configs
-from transparency_log.entry import EntrySigners, Signer
+from transparency_log.entry import Signer
 from transparency_log.errors import PolicyError
 from transparency_log.server.secret_files import read_seed, read_token
-from transparency_log.strict_json import StrictJSONError, b64decode
 
 NODE_KEEP_ALIVE = 2.0
 """Seconds; see `main.NODE_KEEP_ALIVE`."""
-
-MAX_KEYS = 1 << 16
-"""Bytes of the public OHTTP file."""
 
 _DIRECTORY = re.compile(r"/directory/([0-9a-f]{64})/(0|[1-9][0-9]{0,7})", re.ASCII)
 _BUNDLE = re.compile(r"/bundle/([0-9a-f]{64})", re.ASCII)
@@ -60,16 +55,14 @@ class PublisherProgram:
         try:
             signer = Signer(private_key=read_seed(config.service_key))
             token = None if config.log_token is None else read_token(config.log_token)
-            status_signers = EntrySigners(
-                keys=tuple(b64decode(key) for key in config.status_keys), threshold=1
-            )
-        except (PolicyError, StrictJSONError) as error:
+            status_signers = files.read_status_keys(config.status_keys)
+        except PolicyError as error:
             raise ConfigurationError(str(error)) from error
         return Publisher(
             config=config,
             state=chain.load(config.state, service=config.service),
             signer=signer,
-            ohttp_keys=_read_keys(config),
+            ohttp_keys=files.read_public_keys(config.ohttp_keys),
             endorsements=stapled.read(config.endorsements, config.proofs),
             reader=LogReader(url=config.log, outbound=self._outbound, token=token),
             discovery=Discovery(places(config, time.monotonic), self._outbound, time.monotonic),
@@ -168,14 +161,3 @@ def _present(data: bytes | None) -> bytes:
     if data is None:
         raise RefusedError("not-found")
     return data
-
-
-def _read_keys(config: PublisherConfig) -> bytes:
-    keys = read_bounded(config.ohttp_keys, MAX_KEYS)
-    try:
-        parse_configs(keys)
-    except ProtocolError as error:
-        raise ConfigurationError(
-            f"{config.ohttp_keys}: {error}; give the public file of `openpcc-gateway keys`"
-        ) from error
-    return keys

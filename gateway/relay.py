@@ -16,9 +16,10 @@ from pathlib import Path
 
 import aiohttp
 
-from gateway import asgi
+from gateway import asgi, tls_files
 from gateway.asgi import Receive, Scope, Send
-from gateway.config import RelayConfig, load
+from gateway.config import RelayConfig
+from gateway.config_file import load
 from gateway.errors import (
     CODES,
     ClientGoneError,
@@ -212,10 +213,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--check-config", action="store_true", help="read the file and leave")
     options = parser.parse_args(arguments)
     try:
-        config = load(options.config, RelayConfig)
+        config = load(options.config, RelayConfig, tls_files.server)
         program = Relay(config)
         if not options.check_config:
             run(program, config)
     except ConfigurationError as error:
-        sys.stderr.write(f"openpcc-relay: {error}\n")
+        for line in str(error).splitlines():
+            sys.stderr.write(f"openpcc-relay: {line}\n")
         sys.exit(2)

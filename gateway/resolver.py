@@ -20,8 +20,8 @@ import dns.rdtypes.IN.AAAA
 import dns.rdtypes.IN.SRV
 from dns.rdata import Rdata
 
-from gateway.config import is_host_name
 from gateway.errors import UpstreamError
+from gateway.values import is_host_name
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 

@@ -23,9 +23,10 @@ import uvicorn
 import uvloop
 
 from gateway.asgi import Receive, Scope, Send, refuse, respond
-from gateway.config import ServerConfig, parse_address
+from gateway.config import ServerConfig
 from gateway.errors import ConfigurationError, RefusedError
 from gateway.telemetry import Telemetry, configure_logging, log
+from gateway.values import parse_address
 from openpcc.protocol import messages
 from transparency_log.server.bounded_http import BoundedHttpProtocol
 
@@ -136,7 +137,7 @@ def _server(app: object, config: ServerConfig, *, secure: bool) -> _Server:
     )
     try:
         settings.load()
-    except (OSError, ssl.SSLError) as error:
+    except (OSError, ssl.SSLError) as error:  # it was right a moment ago (`tls_files`)
         raise ConfigurationError(
             "tls_certificate, tls_key: not a certificate and its key in PEM; give both files"
         ) from error

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from attestation.errors import MalformedEvidenceError
 from attestation.evidence import MAX_ENDORSEMENTS, Endorsement, parse_endorsements
-from gateway.config import read_bounded
+from gateway.config_file import read_bounded
 from gateway.errors import ConfigurationError
 from gateway.mirror import MAX_EVIDENCE
 from transparency_log.errors import MalformedError

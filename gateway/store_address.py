@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from gateway.errors import ConfigurationError
+from gateway.values import refused
 
 MEMORY = "memory"
 """A store in the gateway's own process."""
@@ -35,18 +35,23 @@ def parse_store(name: str, text: str) -> StoreAddress:
         parts = urlsplit(text)
         port = parts.port or 6379
     except ValueError:
-        raise ConfigurationError(f"{name}: the port is a number of 1 to 65535") from None
+        raise refused(name, expected="a port of 1 to 65535", value=text) from None
     if parts.password is not None:
-        raise ConfigurationError(f"{name}: give the password by file, in store_password")
+        raise refused(
+            name, expected="an address without a password", value="one that has it@",
+            remedy="give it by file, in store_password",
+        )  # fmt: skip
     if parts.query or parts.fragment or not re.fullmatch(r"unix|rediss?", parts.scheme):
-        raise ConfigurationError(f"{name}: expected {MEMORY}, redis://, rediss:// or unix://")
+        expected = f"{MEMORY}, redis://, rediss:// or unix://"
+        raise refused(name, expected=expected, value=text)
     if parts.scheme == "unix":
         if parts.netloc or len(parts.path) < 2:
-            raise ConfigurationError(f"{name}: write unix:///path/of/the/socket")
+            raise refused(name, expected="unix:///path/of/the/socket", value=text)
         return StoreAddress(path=parts.path)
     database = parts.path.removeprefix("/") or "0"
     if not parts.hostname or not re.fullmatch(r"[0-9]{1,4}", database):
-        raise ConfigurationError(f"{name}: write redis://host:port, with /number of a database")
+        expected = "redis://host:port, with /number of a database"
+        raise refused(name, expected=expected, value=text)
     return StoreAddress(
         host=parts.hostname,
         port=port,

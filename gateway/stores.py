@@ -37,7 +37,7 @@ class Stores:
         """
         self._config = config
         self._clock = clock
-        self._password = _password(config)
+        self._password = read_password(config)
         self._servers: dict[str, ValkeyServer] = {}
         self.replay = self._replay(telemetry)
         self.spent = self._spent()
@@ -95,7 +95,12 @@ class Stores:
         return self._servers[text]
 
 
-def _password(config: GatewayConfig) -> str | None:
+def read_password(config: GatewayConfig) -> str | None:
+    """Read the servers' password.
+
+    Raises:
+        ConfigurationError: its file cannot be used.
+    """
     if config.store_password is None:
         return None
     try:

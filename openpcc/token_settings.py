@@ -7,13 +7,14 @@ credential = "credential"
 
 import os
 import re
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openpcc.errors import ConfigurationError
 from openpcc.protocol.sealing import MIN_OUTPUT
+from transparency_log.errors import PolicyError
+from transparency_log.private_files import require_private
 
 if TYPE_CHECKING:
     from openpcc.config import Table
@@ -61,18 +62,15 @@ class TokenSettings:
         """
         try:
             with self.credential.open("rb") as file:
-                mode = os.fstat(file.fileno()).st_mode
+                require_private(self.credential, os.fstat(file.fileno()))
                 data = file.read(MAX_CREDENTIAL + 1)
+        except PolicyError as error:
+            raise ConfigurationError(str(error)) from error
         except OSError as error:
             raise ConfigurationError(
                 f"{self.credential}: cannot read the credential ({error.strerror or 'unusable'}); "
                 "set 'credential' in [tokens]"
             ) from error
-        if stat.S_IMODE(mode) & 0o077:
-            raise ConfigurationError(
-                f"{self.credential}: others can read the credential; run: chmod 600 "
-                f"{self.credential}"
-            )
         text = data.decode("ascii", "replace").rstrip("\r\n")
         # RFC 6750, section 2.1: what a bearer token is made of.
         if len(data) > MAX_CREDENTIAL or not re.fullmatch(r"[A-Za-z0-9._~+/-]+=*", text):

@@ -1,4 +1,4 @@
-"""Settings of `openpcc-issuer`: one TOML file, read by `gateway.config.load`.
+"""Settings of `openpcc-issuer`: one TOML file, read by `gateway.config_file.load`.
 
 name = "issuer.example"
 listen = "0.0.0.0:8443"
@@ -17,17 +17,15 @@ algorithms = ["ES256"]
 jwks = "https://accounts.example/keys"
 """
 
-import ipaddress
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from gateway.config import ServerConfig, check_positive, check_service
-from gateway.errors import ConfigurationError
-from gateway.issuer.errors import AccountsError
+from gateway.config import ServerConfig
 from gateway.issuer.id_tokens import ALGORITHMS, Provider
+from gateway.values import check_positive, check_service, is_loopback, refused
+from transparency_log.server.problems import Problems
 
 MAX_TEXT = 1024
 """Characters of a provider's issuer or audience."""
@@ -52,7 +50,10 @@ class DatabaseConfig:
         """
         given = (self.path is not None, self.dsn is not None)
         if given != {"sqlite": (True, False), "postgres": (False, True)}.get(self.kind):
-            raise ConfigurationError('database: kind "sqlite" and path, or kind "postgres" and dsn')
+            raise refused(
+                "database", expected='kind "sqlite" and path, or kind "postgres" and dsn',
+                value=self.kind,
+            )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,21 +81,32 @@ class ProviderConfig:
             issuer=self.issuer, audience=self.audience, algorithms=frozenset(self.algorithms)
         )
 
-    def check(self) -> None:
-        """Refuse what could not tell people apart, or would believe a third party.
-
-        Raises:
-            ConfigurationError: names the setting and the remedy.
-        """
-        if not (1 <= len(self.issuer) <= MAX_TEXT and 1 <= len(self.audience) <= MAX_TEXT):
-            raise ConfigurationError("providers: issuer and audience are the provider's texts")
-        unknown = sorted(set(self.algorithms) - set(ALGORITHMS))
-        if unknown or not self.algorithms:
-            raise ConfigurationError(f"providers.algorithms: choose among {', '.join(ALGORITHMS)}")
-        if (self.jwks is None) == (self.jwks_file is None):
-            raise ConfigurationError("providers: set jwks or jwks_file")
+    def judge(self, problems: Problems, prefix: str) -> None:
+        """Note what could not tell people apart, or would believe a third party."""
+        for name in ("issuer", "audience"):
+            problems.check(partial(self._check_text, prefix, name), prefix + name)
+        problems.check(partial(self._check_algorithms, prefix), f"{prefix}algorithms")
+        problems.check(partial(self._check_source, prefix), f"{prefix}jwks", f"{prefix}jwks_file")
         if self.jwks is not None:
-            _check_jwks(self.jwks)
+            key = f"{prefix}jwks"
+            problems.check(partial(_check_jwks, key, self.jwks), key)
+
+    def _check_text(self, prefix: str, name: str) -> None:
+        text: str = getattr(self, name)
+        if not 1 <= len(text) <= MAX_TEXT:
+            expected = f"the provider's text of 1 to {MAX_TEXT} characters"
+            raise refused(prefix + name, expected=expected, value=text)
+
+    def _check_algorithms(self, prefix: str) -> None:
+        if not self.algorithms or not set(self.algorithms) <= set(ALGORITHMS):
+            expected = f"some of {', '.join(ALGORITHMS)}"
+            wrong = next((one for one in self.algorithms if one not in ALGORITHMS), None)
+            raise refused(f"{prefix}algorithms", expected=expected, value=wrong)
+
+    def _check_source(self, prefix: str) -> None:
+        if (self.jwks is None) == (self.jwks_file is None):
+            value = "neither" if self.jwks is None else "both"
+            raise refused(f"{prefix}jwks", expected="jwks or jwks_file", value=value)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,60 +132,49 @@ class IssuerConfig(ServerConfig):
     # Days that usage is kept for billing.
     usage_days: int = 400
 
-    def check(self) -> None:
-        """See `ServerConfig.check`; here all problems are named, a line each."""
-        steps: list[Callable[[], None]] = [
-            super().check,
-            partial(check_service, self.name),
-            self.database.check,
-            *(provider.check for provider in self.providers),
-            self._check_numbers,
-            self._check_privacy,
-        ]
-        if problems := [text for step in steps if (text := failure(step)) is not None]:
-            raise ConfigurationError("\n".join(problems))
-
-    def _check_numbers(self) -> None:
+    def judge(self, problems: Problems) -> None:
+        """See `ServerConfig.judge`."""
+        super().judge(problems)
+        check = problems.check
+        check(lambda: check_service("name", self.name), "name")
+        check(self.database.check, "database")
+        for number, provider in enumerate(self.providers):
+            provider.judge(problems, f"providers[{number}].")
+        check(self._check_issuers, "providers")
         for name in ("max_waiting", "usage_days"):
-            check_positive(name, getattr(self, name))
+            check(partial(check_positive, name, getattr(self, name)), name)
+        check(self._check_quota, "quota")
+        check(self._check_privacy, "listen", "tls_certificate")
+
+    def _check_issuers(self) -> None:
+        names = [one.issuer for one in self.providers]
+        if len(set(names)) != len(names):
+            raise refused(
+                "providers", expected="each issuer once", value=names,
+                remedy="put those of one issuer together",
+            )  # fmt: skip
+
+    def _check_quota(self) -> None:
         if self.quota < 0:
-            raise ConfigurationError("quota: 0 or more tokens")
-        if len({one.issuer for one in self.providers}) != len(self.providers):
-            raise ConfigurationError("providers: two have one issuer; put them together")
+            raise refused("quota", expected="0 or more tokens", value=self.quota)
 
     def _check_privacy(self) -> None:
         if self.tls_certificate is None and not self.tls_in_front and not self._loopback:
-            raise ConfigurationError(
-                "listen: credentials would travel in the clear; set tls_certificate and tls_key, "
-                "or tls_in_front = true where a TLS proxy stands in front"
-            )
+            raise refused(
+                "listen", expected="TLS, or an address of this machine alone", value=self.listen,
+                remedy="credentials would travel in the clear: set tls_certificate and tls_key, "
+                "or tls_in_front = true where a TLS proxy stands in front",
+            )  # fmt: skip
 
     @property
     def _loopback(self) -> bool:
         return is_loopback(self.listen.rpartition(":")[0].strip("[]"))
 
 
-def failure(step: Callable[[], None]) -> str | None:
-    """Run a check; gives what it refuses, if it does."""
-    try:
-        step()
-    except (ConfigurationError, AccountsError) as error:
-        return str(error)
-    return None
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether an address or name means this machine."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _check_jwks(url: str) -> None:
+def _check_jwks(key: str, url: str) -> None:
     parts = urlsplit(url)
     private = parts.scheme == "https" or is_loopback(parts.hostname or "")
     if parts.scheme not in ("http", "https") or not parts.hostname or not private:
-        raise ConfigurationError("providers.jwks: expected a URL like https://host/keys")
+        raise refused(key, expected="a URL like https://host/keys", value=url)
     if parts.username or parts.fragment:
-        raise ConfigurationError("providers.jwks: neither user nor fragment")
+        raise refused(key, expected="a URL without user and fragment", value=url)

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from gateway.config import read_bounded
+from gateway.config_file import read_bounded
 from gateway.errors import ConfigurationError, UpstreamError
 from gateway.issuer.errors import KeySetError, UnknownKidError
 from gateway.issuer.id_tokens import MAX_KEY_SET, KeySet, Provider, parse_key_set, verify

@@ -4,13 +4,14 @@ import fcntl
 import os
 import re
 import secrets
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from gateway.errors import ConfigurationError
 from gateway.rsa_private import MAX_PEM
+from transparency_log.errors import PolicyError
+from transparency_log.private_files import require_private
 
 MAX_FILES = 4096
 """Names looked at in the folder."""
@@ -49,7 +50,7 @@ def named(path: Path) -> tuple[int, bytes]:
 
 
 def read_private(path: Path) -> bytes:
-    """Read a file that only its owner may read, root or ourselves.
+    """Read a file that only its owner may read, root or ourselves, or root's for our group.
 
     Raises:
         ConfigurationError: it cannot be read, others may read it, or it is another user's.
@@ -58,13 +59,14 @@ def read_private(path: Path) -> bytes:
         with path.open("rb") as file:  # judged once open: a name may come to mean another file
             _check_owned(path, os.fstat(file.fileno()))
             return file.read(MAX_PEM + 1)
+    except PolicyError as error:
+        raise ConfigurationError(str(error)) from error
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror}") from error
 
 
 def _check_owned(path: Path, status: os.stat_result) -> None:
-    if stat.S_IMODE(status.st_mode) & 0o077:
-        raise ConfigurationError(f"{path}: others may read this key; chmod 600 it")
+    require_private(path, status)
     if status.st_uid not in (0, os.geteuid()):
         raise ConfigurationError(f"{path}: another user's key would be listed as ours; remove it")
 

@@ -16,11 +16,11 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from gateway.asgi import Receive, Scope, Send
-from gateway.config import load
+from gateway.config_file import load
 from gateway.errors import ConfigurationError, FaultError
 from gateway.issuer import account_commands, key_commands
 from gateway.issuer.app import DAY, IssuerApp
-from gateway.issuer.check import problems
+from gateway.issuer.check import behind
 from gateway.issuer.config import IssuerConfig
 from gateway.issuer.connections import create_accounts
 from gateway.issuer.errors import AccountsError
@@ -106,9 +106,7 @@ def _serve(given: list[str]) -> None:
     _add_config(parser)
     parser.add_argument("--check-config", action="store_true", help="look at all files and leave")
     options = parser.parse_args(given)
-    config = load(options.config, IssuerConfig)
-    if found := problems(config):
-        _end(2, *found)
+    config = load(options.config, IssuerConfig, behind)
     if not options.check_config:
         _run(config)
 

@@ -7,6 +7,7 @@ needs TLS and a key that the user chose and keeps in a file.
 """
 
 import errno
+import os
 import re
 import secrets
 import socket
@@ -17,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from openpcc.errors import ConfigurationError
+from transparency_log.errors import PolicyError
+from transparency_log.private_files import require_private
 
 DEFAULT = "127.0.0.1:8419"
 BACKLOG = 128
@@ -145,14 +148,14 @@ def read_key(path: Path) -> str:
     """
     try:
         with path.open("rb") as file:
-            mode = stat.S_IMODE(path.stat().st_mode)
+            require_private(path, os.fstat(file.fileno()))
             data = file.read(MAX_KEY + 2)
+    except PolicyError as error:
+        raise ConfigurationError(f"--key-file {error}") from error
     except OSError as error:
         raise ConfigurationError(
             f"--key-file {path}: {error.strerror}; name another file"
         ) from error
-    if mode & 0o077:
-        raise ConfigurationError(f"--key-file {path}: others may read it; run chmod 600 {path}")
     key = data.removesuffix(b"\n")
     if not re.fullmatch(rb"[!-~]{%d,%d}" % (MIN_KEY, MAX_KEY), key):
         raise ConfigurationError(

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway import config
 from gateway.config import GatewayConfig, PublisherConfig
+from gateway.config_file import load
 from gateway.spent import RETIRED, TokenName
 from gateway.store_address import StoreAddress, parse_store
 from gateway.telemetry import Fields
@@ -51,11 +51,11 @@ def test_every_block_is_tried_here(blocks: dict[str, str]) -> None:
 
 def test_the_settings_are_settings(blocks: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "publisher.toml").write_text(PUBLISHER + blocks["publisher"])
-    tokens = config.load(tmp_path / "publisher.toml", PublisherConfig).tokens
+    tokens = load(tmp_path / "publisher.toml", PublisherConfig).tokens
     assert tokens is not None
     assert tokens.output == 1024
     (tmp_path / "gateway.toml").write_text(GATEWAY + blocks["gateway"])
-    found = config.load(tmp_path / "gateway.toml", GatewayConfig)
+    found = load(tmp_path / "gateway.toml", GatewayConfig)
     assert found.spent is not None
     assert parse_store("spent", found.spent).user == "gateway"
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.config import PublisherConfig, load
+from gateway.config import PublisherConfig
+from gateway.config_file import load
 from gateway.errors import ConfigurationError
 from gateway.places import AddressSource, ServiceSource, StaticSource
 from gateway.publisher_app import places
@@ -47,14 +48,14 @@ DNS = '[[dns]]\nname = "n.example"\n'
     ("text", "first", "words"),
     [
         ("", "", ["nodes", "at least one"]),
-        (f'[[nodes]]\nurl = "http://{"n" * 1000}"', "", ["nodes.url", "1000"]),
+        (f'[[nodes]]\nurl = "http://{"n" * 1000}"', "", ["nodes[0].url", "1000"]),
         (f'{DNS}kind = "mx"', "", ["dns", "kind"]),
         (f'{DNS}kind = "address"', "", ["dns", "port"]),
         (f'{DNS}kind = "address"\nport = 65536', "", ["dns", "port"]),
-        (f'{DNS}kind = "address"\nport = 1\nscheme = "https"', "", ["dns.scheme", "srv"]),
+        (f'{DNS}kind = "address"\nport = 1\nscheme = "https"', "", ["dns[0].scheme", "srv"]),
         (f'{DNS}kind = "srv"\nport = 1', "", ["dns", "port"]),
-        (f'{DNS}kind = "srv"\nscheme = "ftp"', "", ["dns", "kind"]),
-        (f'{DNS}kind = "srv"\nweight = 1', "", ["dns.weight", "no such setting"]),
+        (f'{DNS}kind = "srv"\nscheme = "ftp"', "", ["dns", "scheme"]),
+        (f'{DNS}kind = "srv"\nweight = 1', "", ["dns[0].weight", "no such setting"]),
         (f'{DNS}kind = "srv"', 'dns_servers = ["dns.example"]', ["dns_servers"]),
         (f'{DNS}kind = "srv"', 'dns_servers = ["dns.example:53"]', ["dns_servers"]),
         (f'{DNS}kind = "srv"', 'dns_servers = ["10.0.0.1:0"]', ["dns_servers"]),
@@ -62,7 +63,7 @@ DNS = '[[dns]]\nname = "n.example"\n'
         (f'{DNS}kind = "srv"', "max_nodes = 0", ["max_nodes"]),
         (f'{DNS}kind = "srv"', "max_nodes = 40001", ["max_nodes", "40000"]),
         *(
-            (f'[[dns]]\nname = "{name}"\nkind = "srv"', "", ["dns.name", "whole name"])
+            (f'[[dns]]\nname = "{name}"\nkind = "srv"', "", ["dns[0].name", "whole name"])
             for name in ("", "a b", "N.example", "n.example.", "n..example", "10.0.0.1", "n/x", "*")
         ),
     ],

@@ -12,7 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.config import RelayConfig, load
+from gateway.config import RelayConfig
+from gateway.config_file import load
 from gateway.relay import Relay
 from openpcc.protocol import messages
 from tests.fakes.nginx import Nginx, free_port

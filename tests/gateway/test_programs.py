@@ -141,7 +141,9 @@ def test_refuses_a_setting_in_one_line_that_names_it(
 
 
 def test_refuses_a_missing_setting_and_a_missing_file(tmp_path: Path) -> None:
-    assert "gateway: missing" in failure("relay", "--config", write(tmp_path / "r.toml", {}))
+    assert "gateway: expected a text, found nothing; add it" in failure(
+        "relay", "--config", write(tmp_path / "r.toml", {})
+    )
     assert "none.toml" in failure("relay", "--config", tmp_path / "none.toml")
     (tmp_path / "bad.toml").write_text("gateway = \n")
     assert "not TOML" in failure("relay", "--config", tmp_path / "bad.toml")
@@ -284,6 +286,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     (folder / "ca.pem").write_bytes(certificate(ca_name, ca_key.public_key(), ca=True))
     (folder / "server.pem").write_bytes(certificate(x509.Name([]), key.public_key(), ca=False))
+    (folder / "server.key").touch(mode=0o600)
     (folder / "server.key").write_bytes(
         key.private_bytes(
             serialization.Encoding.PEM,
@@ -320,9 +323,9 @@ def test_refuses_certificates_that_are_none(tmp_path: Path, certificates: Path) 
     config = gateway_file(
         tmp_path,
         tls_certificate=str(certificates / "server.key"),
-        tls_key=str(certificates / "server.pem"),
+        tls_key=str(certificates / "server.key"),
     )
-    assert "tls_certificate" in failure("gateway", "--config", config)
+    assert "tls_certificate, tls_key: expected" in failure("gateway", "--config", config)
 
 
 def test_no_log_line_or_metric_carries_anything_of_a_request(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from gateway import config
 from gateway.config import GatewayConfig, PublisherConfig
+from gateway.config_file import load
 from gateway.errors import ConfigurationError
 from gateway.main import GatewayProgram
 from gateway.store_address import StoreAddress, parse_store
@@ -58,7 +58,7 @@ def gateway(folder: Path, **changes: Any) -> GatewayConfig:
     }
     path = folder / "gateway.toml"
     path.write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items()))
-    return config.load(path, GatewayConfig)
+    return load(path, GatewayConfig)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def publisher(folder: Path, tokens: str) -> PublisherConfig:
         f'service = "{SERVICE}"\nlog = "http://l"\nservice_key = "k"\nstatus_keys = []\n'
         f'ohttp_keys = "o"\nstate = "s"\narchive = "a"\n[[nodes]]\nurl = "http://n"\n{tokens}'
     )
-    return config.load(path, PublisherConfig)
+    return load(path, PublisherConfig)
 
 
 def test_the_publisher_reads_its_table(tmp_path: Path) -> None:

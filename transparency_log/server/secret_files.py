@@ -1,13 +1,12 @@
-"""Private keys and tokens, from files that nobody else can read."""
+"""Private keys and tokens, from files that nobody else can read (`private_files`)."""
 
-import os
-import stat
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey
 
 from transparency_log.errors import ConfigurationError
+from transparency_log.private_files import read_private
 from transparency_log.strict_json import StrictJSONError, b64decode
 
 SEED_SIZE = 32
@@ -18,7 +17,7 @@ MAX_SECRET = 4096
 
 
 def read_seed(path: Path) -> Ed25519PrivateKey:
-    """Read an Ed25519 private key: a 32-byte seed in base64, in a file of mode 0600.
+    """Read an Ed25519 private key: a 32-byte seed in base64, in a private file.
 
     Raises:
         ConfigurationError: missing, readable by others, or not a seed.
@@ -27,7 +26,7 @@ def read_seed(path: Path) -> Ed25519PrivateKey:
 
 
 def read_ml_dsa_seed(path: Path) -> MLDSA44PrivateKey:
-    """Read an ML-DSA-44 private key: a 32-byte seed in base64, in a file of mode 0600.
+    """Read an ML-DSA-44 private key: a 32-byte seed in base64, in a private file.
 
     Raises:
         ConfigurationError: missing, readable by others, or not a seed.
@@ -46,7 +45,7 @@ def _seed(path: Path) -> bytes:
 
 
 def read_token(path: Path) -> str:
-    """Read a bearer token of 16 to 128 printable characters, from a file of mode 0600.
+    """Read a bearer token of 16 to 128 printable characters, from a private file.
 
     Raises:
         ConfigurationError: missing, readable by others, or not such a token.
@@ -58,7 +57,7 @@ def read_token(path: Path) -> str:
 
 
 def read_dsn(path: Path) -> str:
-    """Read a database's connection string, which may hold a password, from a file of mode 0600.
+    """Read a database's connection string, which may hold a password, from a private file.
 
     Raises:
         ConfigurationError: missing, readable by others, or not one line.
@@ -71,14 +70,6 @@ def read_dsn(path: Path) -> str:
 
 def _read_secret(path: Path) -> str:
     try:
-        with path.open("rb") as file:  # judged once open: a name may come to mean another file
-            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
-                raise ConfigurationError(
-                    f"{path}: others can read this secret; run chmod 600 on it"
-                )
-            data = file.read(MAX_SECRET)
-        return data.decode("ascii").removesuffix("\n")
-    except OSError as error:
-        raise ConfigurationError(f"{path}: {error.strerror}; name a file that exists") from error
+        return read_private(path, MAX_SECRET).decode("ascii").removesuffix("\n")
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"{path}: not a text file") from error

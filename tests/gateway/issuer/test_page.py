@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.config import load
+from gateway.config_file import load
 from gateway.issuer.config import IssuerConfig
 from openpcc.protocol.privacypass import DIRECTORY_PATH, IssuerDirectory
 from tests.gateway.issuer.wallet import REQUESTS, Order

@@ -121,7 +121,7 @@ def test_a_check_names_every_problem(tmp_path: Path) -> None:
         )
     code, said, errors = run("--config", config, "--check-config")
     assert (code, said) == (2, "")
-    words = ("tls_certificate", "keys new", "openpcc-issuer init", "key set")
+    words = ("tls_certificate", "tls_key", "keys new", "openpcc-issuer init", "key set")
     assert len(errors.splitlines()) == len(words)
     for line, word in zip(errors.splitlines(), words, strict=True):
         assert word in line
@@ -202,8 +202,8 @@ def test_a_provider_that_cannot_be_trusted_is_named(
 def test_all_settings_that_cannot_be_used_are_named_at_once(tmp_path: Path) -> None:
     config = write_config(tmp_path, "quota = -1", 'tls_key = "x"', database='kind = "sqlite"')
     code, _, errors = run("--config", config, "--check-config")
-    assert (code, errors.count("\n")) == (2, 3)
-    assert all(word in errors for word in ("quota", "tls_certificate", "database"))
+    assert (code, errors.count("\n")) == (2, 4)
+    assert all(word in errors for word in ("quota", "tls_certificate", "database", "keys"))
 
 
 def test_commands_change_accounts_and_an_api_key_is_shown_once(config: Path) -> None:
