@@ -5,8 +5,9 @@
                   and over in pods that are restarted, and asks probes with a curl in the image
     secrets       are mounted as maps are: podman 4.3 does not decode what they hold
     DNS           the names of Services, as aliases on podman's networks
-    policies      each pair of makers that may speak has an internal network, and nobody else is on
-                  it: what the NetworkPolicies do not allow has no way. Ports are not told apart
+    policies      each maker that may be spoken to has an internal network, on which are those alone
+                  that its NetworkPolicies let in: others have no way. Ports are not told apart, nor
+                  those who share such a network
 
 Not here: an API server, a scheduler, emptyDir in memory, the owners and modes of mounted Secrets,
 several replicas behind a virtual address.
@@ -96,18 +97,17 @@ class Cluster:
     secrets: Mapping[str, Mapping[str, bytes]]
     maps: Mapping[str, Mapping[str, str]]
     folder: Path
-    _networks: dict[tuple[str, str], str] = field(default_factory=dict)
+    _heard: dict[str, set[str]] = field(default_factory=dict)
     _started: int = 0
 
     def __post_init__(self) -> None:
-        """Make a network for each pair of makers that the policies let speak."""
+        """Make the networks."""
         makers = {id(pod): maker["metadata"]["name"] for maker, pod in pods(self.objects)}
         present = [pod for _, pod in pods(self.objects)]
         for source, target, _ in connections(self.objects, present):
-            pair = makers[id(source)], makers[id(target)]
-            if pair not in self._networks:
-                self._networks[pair] = f"{PREFIX}{len(self._networks)}"
-                containers.run("network", "create", "--internal", self._networks[pair])
+            self._heard.setdefault(makers[id(target)], set()).add(makers[id(source)])
+        for name in self._heard:
+            containers.run("network", "create", "--internal", f"{PREFIX}{name}")
 
     def start(self, maker: str, number: int = 0) -> Running:
         """Start a pod of a maker."""
@@ -123,11 +123,11 @@ class Cluster:
 
     def _attachments(self, maker: str, pod: Object) -> Iterator[str]:
         aliases = ",".join(f"alias={alias}" for alias in self._aliases(pod))
-        for (source, target), network in self._networks.items():
+        for target, sources in self._heard.items():
             if target == maker:
-                yield f"{network}:{aliases}"
-            elif source == maker:
-                yield network
+                yield f"{PREFIX}{target}:{aliases}"
+            elif maker in sources:
+                yield f"{PREFIX}{target}"
 
     def _aliases(self, pod: Object) -> Iterator[str]:
         for service in of_kind(self.objects, "Service"):
