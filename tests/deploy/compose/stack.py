@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -72,6 +73,13 @@ class Stack:
         """Run the client on this machine, as a user does."""
         return called(BIN / "openpcc", *words, "--config", self.client, seconds=seconds)
 
+    def follow(self, title: str, *, seconds: float) -> str:
+        """Run the commands that the folder's README has under a title, in the folder."""
+        text = (self.folder / "README.md").read_text()
+        (block,) = re.findall(rf"^## [0-9]+\. {title}\n.*?^```sh\n(.*?)^```", text, re.M | re.S)
+        script = f"set -e; cd '{self.folder}'; export OPENPCC='{ROOT}'\n{block}"
+        return called("bash", "-c", script, seconds=seconds)
+
     def down(self) -> None:
         self.compose("down", "-v", "-t", "5", check=False)
 
@@ -120,7 +128,7 @@ def begun(folder: Path) -> Stack:
         file.write(text)
     stack = Stack(folder=folder)
     stack.down()  # what a killed run left
-    called(COMPOSE / "first-start.sh", folder, seconds=300)
+    stack.follow("Begin and start", seconds=300)
     return stack
 
 
