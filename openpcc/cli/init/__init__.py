@@ -12,16 +12,17 @@ import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from typing import assert_never
 from urllib.parse import urlsplit
 
 from openpcc import clock
 from openpcc.cli import installed, local_ca, output
 from openpcc.cli.failures import PASSED
-from openpcc.cli.init import layout, readme, steps
+from openpcc.cli.init import cluster, layout, machines, readme, servers, steps
 from openpcc.cli.init.answers import QUESTIONS, Answers, Form, Kind, Question, decide
+from openpcc.cli.init.deployment import Deployment
 from openpcc.cli.init.folder import Draft, File, new_folder
 from openpcc.cli.init.keys import Keys
-from openpcc.cli.init.layout import Deployment
 from openpcc.cli.init.places import Places
 from openpcc.config import ClientConfig, read_toml
 from openpcc.errors import ConfigurationError
@@ -133,10 +134,13 @@ def _model_folder(answers: Answers) -> str:
 
 def _fill(draft: Draft, found: Deployment, target: Path) -> None:
     """Write everything, let the servers' own programs make what only they can, and read it."""
-    for file in layout.files(found):
+    made = layout.files(found)
+    for file in made:
         draft.write(file)
-    _ohttp_keys(draft)
-    if found.answers.tokens:
+    public = _ohttp_keys(draft)
+    for file in _deploying(found, {**{one.path: one.bytes for one in made}, **public}, target):
+        draft.write(file)
+    if found.answers.tokens and servers.issuer_keys(found) == "secrets/keys":
         draft.make("operator/issuer/secrets/keys")
         config = draft.path / "operator/issuer/issuer.toml"
         installed.run("openpcc-issuer", ["keys", "new", "--config", str(config)])
@@ -149,20 +153,36 @@ def _fill(draft: Draft, found: Deployment, target: Path) -> None:
                 draft.make(f"{part}/state")
         for number in range(1, found.answers.witnesses + 1):
             draft.make(f"witness-{number}/state")
-    if found.answers.kind is Kind.COMPOSE:
-        draft.write(File(path="operator/compose/.env", data=_environment(found, target)))
     hourly = steps.renewal(found.answers, found.places)
     draft.write(File(path="README.md", data=readme.text(found.answers, _steps(found), hourly)))
-    ClientConfig.load(draft.path / "public/client.toml")
+    for client in sorted(draft.path.rglob("client.toml")):
+        ClientConfig.load(client)
 
 
-def _ohttp_keys(draft: Draft) -> None:
+def _deploying(found: Deployment, made: dict[str, bytes], target: Path) -> Iterator[File]:
+    """Give what the tools of a kind read."""
+    match found.answers.kind:
+        case Kind.COMPOSE:
+            yield File(path="operator/compose/.env", data=_environment(found, target))
+        case Kind.KUBERNETES:
+            yield from cluster.files(found, made)
+        case Kind.MACHINES:
+            yield machines.variables(found, made["operator/nodes/host.toml"].decode())
+        case Kind.LOCAL:
+            return
+        case _:
+            assert_never(found.answers.kind)
+
+
+def _ohttp_keys(draft: Draft) -> dict[str, bytes]:
     """Make the pair, and part it: the publisher names the public file, and has no other."""
     scratch = "operator/gateway/secrets"
     draft.make(scratch)
     installed.run("openpcc-gateway", ["keys", "--out", str(draft.path / scratch)])
     public = draft.path / scratch / "ohttp-keys"
-    public.rename(draft.path / "operator/publisher/ohttp-keys")
+    target = "operator/publisher/ohttp-keys"
+    public.rename(draft.path / target)
+    return {target: (draft.path / target).read_bytes()}
 
 
 def _environment(found: Deployment, target: Path) -> str:

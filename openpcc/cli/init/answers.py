@@ -7,6 +7,7 @@
 Pure. Every question has a default but the first; what depends on others is filled in here.
 """
 
+import ipaddress
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -107,6 +108,14 @@ def _url(*schemes: str) -> Callable[[str], Expected]:
     return check
 
 
+def _network(text: str) -> Expected:
+    try:
+        ipaddress.IPv4Network(text)
+    except ValueError:
+        return "an IPv4 network like 10.1.0.0/24"
+    return None
+
+
 QUESTIONS = (
     Question(name="service", help="host name that clients know the service by", asked=True,
              check=_fits(_HOST, "a host name in lower case, like llm.example")),
@@ -144,6 +153,8 @@ QUESTIONS = (
              check=_url("https", "http")),
     Question(name="node_urls", help="where gateways reach the nodes", form=Form.TEXTS,
              check=_url("https", "http")),
+    Question(name="gateway_cidrs", help="kind machines: networks of gateways and publisher",
+             form=Form.TEXTS, check=_network),
     Question(name="store", help="Valkey server that gateways share: redis[s]://HOST",
              check=_url("redis", "rediss")),
     Question(name="database", help="the issuer's PostgreSQL: postgresql://USER@HOST/DATABASE",
@@ -180,6 +191,7 @@ class Answers:
     log_url: str | None
     witness_urls: tuple[str, ...]
     node_urls: tuple[str, ...]
+    gateway_cidrs: tuple[str, ...]
     store: str | None
     """None: each gateway remembers in its own memory."""
     database: str | None
@@ -252,7 +264,7 @@ def _wrong_text(question: Question, text: str) -> Iterator[str]:
 def _filled(given: Mapping[str, object]) -> Answers:
     said = {name: value for name, value in given.items() if value is not None}
     kind = Kind(said.pop("kind", Kind.LOCAL.value))
-    lists = ("platforms", "relay_urls", "witness_urls", "node_urls")
+    lists = ("platforms", "relay_urls", "witness_urls", "node_urls", "gateway_cidrs")
     said.update({name: tuple(said[name]) for name in lists if name in said})  # type: ignore[arg-type]
     default: dict[str, object] = {
         "admission": "open",

@@ -28,6 +28,11 @@ class File:
     data: str | bytes = field(repr=False)
     secret: bool = False
 
+    @property
+    def bytes(self) -> bytes:
+        """Give the content."""
+        return self.data.encode() if isinstance(self.data, str) else self.data
+
 
 class Draft:
     """The folder while it is being written."""
@@ -43,7 +48,7 @@ class Draft:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(descriptor, "wb") as out:
             os.fchmod(descriptor, mode)
-            out.write(file.data.encode() if isinstance(file.data, str) else file.data)
+            out.write(file.bytes)
 
     def make(self, name: str) -> None:
         """Make a folder and those above it."""

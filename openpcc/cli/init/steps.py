@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from openpcc import __version__
+from openpcc.cli.init import cluster
 from openpcc.cli.init.answers import Answers, Kind
 from openpcc.cli.init.places import Places
 
@@ -37,7 +38,7 @@ def steps(answers: Answers, places: Places, model_folder: str) -> list[Step]:
         case Kind.COMPOSE:
             return list(_compose(answers))
         case Kind.KUBERNETES:
-            return list(_kubernetes(answers))
+            return list(_kubernetes(answers, places, model_folder))
         case Kind.MACHINES:
             return list(_by_hand(answers, places, model_folder))
         case _:
@@ -95,7 +96,8 @@ def _release(answers: Answers, places: Places, model_folder: str) -> Step:
         line = publish.format(form="toml" if first else "json", who=f"release-signer-{number}")
         line += " --out operator/release.json" if first else ""
         commands.append(line + (send if last else "   # exit 1"))
-    text = (
+    where = "" if answers.kind is Kind.LOCAL else "Run the first line in the nodes' image. "
+    text = (where if answers.simulated else "") + (
         "Each signer reads what it says and types yes. The last one sends it; what comes back is "
         "the proof that the publisher staples, and the hash that every node is started with."
     )
@@ -207,14 +209,29 @@ def _compose(answers: Answers) -> Iterator[Step]:
     yield _chat(answers)
 
 
-def _kubernetes(answers: Answers) -> Iterator[Step]:
+def _kubernetes(answers: Answers, places: Places, model_folder: str) -> Iterator[Step]:
+    chart = f"{answers.name} $OPENPCC/deploy/helm/openpcc -n {answers.namespace}"
+    values = "-f operator/values.yaml"
+    later = " ".join(f"--set {one}.enabled=false" for one in ("gateway", "publisher", "status"))
     yield Step(
-        title="Install the chart",
-        text="First the Secrets that operator/values.yaml names: deploy/helm/README.md has the "
-        "commands. `OPENPCC` is the source tree.",
+        title="Make the Secrets",
+        text="Of the operator's folders; witnesses and relay do the same with theirs.",
+        commands=cluster.secrets(answers),
+    )
+    yield Step(
+        title="Install the log",
+        text="`OPENPCC` is the source tree, deploy/helm/README.md the chart's. The witnesses run.",
+        commands=[f"helm install {chart} {values} {later}"],
+    )
+    yield _release(answers, places, model_folder)
+    yield _status(answers, places)
+    proof = "publisher.files.release\\.proof=$(base64 -w0 operator/publisher/release.proof)"
+    yield Step(
+        title="Install the rest",
         commands=[
-            f"helm install {answers.name} $OPENPCC/deploy/helm/openpcc -n {answers.namespace}"
-            " -f operator/values.yaml"
+            f'helm upgrade {chart} {values} --set "{proof}" '
+            '--set nodes.release="$(cat operator/nodes/release)"',
+            f"helm test {answers.name} -n {answers.namespace}",
         ],
     )
     yield _chat(answers)
