@@ -41,7 +41,7 @@ class Terraform:
             check=False,
         )
         said = " ".join((done.stdout + done.stderr).replace("│", " ").split())
-        assert (done.returncode == 0) is ok, said
+        assert (done.returncode == 0) is ok, said[said.find("Error:") :]
         return said if not arguments[-1].startswith("-json") else done.stdout
 
     def plan(self, folder: str, *arguments: str, ok: bool = True) -> str:

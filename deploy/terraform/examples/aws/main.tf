@@ -44,6 +44,12 @@ variable "gateway_vpc" {
   default     = null
 }
 
+variable "disk_gib" {
+  description = "GiB of the node's disk: what the image has, or more."
+  type        = number
+  default     = 10
+}
+
 module "nodes" {
   source = "../../modules/aws"
 
@@ -57,6 +63,7 @@ module "nodes" {
   release               = var.release
   image_sha256          = var.image_sha256
   disks                 = var.disks
+  disk_gib              = var.disk_gib
 
   availability_zone = var.availability_zone
   instance_type     = var.instance_type

@@ -50,6 +50,12 @@ variable "gateway_network" {
   default     = null
 }
 
+variable "disk_gib" {
+  description = "GiB of the node's disk: what the image has, or more."
+  type        = number
+  default     = 10
+}
+
 module "nodes" {
   source = "../../modules/gcp"
 
@@ -63,6 +69,7 @@ module "nodes" {
   release               = var.release
   image_sha256          = var.image_sha256
   disks                 = var.disks
+  disk_gib              = var.disk_gib
 
   project         = var.project
   region          = var.region

@@ -19,6 +19,16 @@ variable "instance_type" {
   }
 }
 
+variable "disk_gib" {
+  description = "GiB of the node's disk: what the image has, or more; the rest is not used."
+  type        = number
+  default     = 10
+  validation {
+    condition     = floor(var.disk_gib) == var.disk_gib && var.disk_gib >= 10 && var.disk_gib <= 2048
+    error_message = "disk_gib: write a whole number from 10 to 2048."
+  }
+}
+
 variable "vpc_cidr" {
   description = "IPv4 network of the nodes, /16 to /28; the first four and the last address are Amazon's."
   type        = string

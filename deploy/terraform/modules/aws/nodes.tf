@@ -39,6 +39,7 @@ resource "aws_instance" "node" {
   }
 
   root_block_device {
+    volume_size           = var.disk_gib
     volume_type           = "gp3"
     encrypted             = true
     delete_on_termination = true

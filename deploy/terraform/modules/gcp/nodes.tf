@@ -43,7 +43,7 @@ resource "google_compute_instance" "node" {
     device_name = "openpcc-node"
     initialize_params {
       image  = google_compute_image.node.self_link
-      size   = 10
+      size   = var.disk_gib
       type   = var.disk_type
       labels = local.tags
     }

@@ -81,6 +81,14 @@ run "refuses_a_type_without_sev_snp" {
   expect_failures = [var.instance_type]
 }
 
+run "refuses_a_disk_too_small" {
+  command = plan
+  variables {
+    disk_gib = 9
+  }
+  expect_failures = [var.disk_gib]
+}
+
 run "refuses_a_vpc_that_is_none" {
   command = plan
   variables {

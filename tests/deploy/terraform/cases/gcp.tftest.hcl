@@ -142,6 +142,14 @@ run "refuses_endless_hours" {
   expect_failures = [var.run_hours]
 }
 
+run "refuses_a_disk_too_small" {
+  command = plan
+  variables {
+    disk_gib = 9
+  }
+  expect_failures = [var.disk_gib]
+}
+
 run "refuses_another_disk" {
   command = plan
   variables {
