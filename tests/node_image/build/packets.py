@@ -5,20 +5,24 @@ left stands here.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address
+from itertools import dropwhile
 
 GUEST = bytes.fromhex("525400123456")
 """QEMU's address of a first network device."""
 
 PCAP = 0xA1B2C3D4
 ETHERNET = 1
-ARP, IPV4 = 0x0806, 0x0800
+ARP, IPV4, IPV6 = 0x0806, 0x0800, 0x86DD
 TCP, UDP = 6, 17
 SYN, ACK = 0x02, 0x10
 SERVED = {8080, 8081}
 """Where the agent listens."""
+
+MLD_REPORT, MLD_AT = 131, 48
+"""ICMPv6 type of a report (RFC 2710), and where it stands behind IPv6's header and its option."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,10 +54,20 @@ class Frame:
         begins = self.flags & (SYN | ACK) == SYN
         return self.protocol == TCP and self.source in SERVED and not begins
 
+    @property
+    def of_firmware(self) -> bool:
+        """Whether OVMF sends this when it finds the device: it joins a group, by IPv6's MLDv1."""
+        return self.kind == IPV6 and self.payload[MLD_AT : MLD_AT + 1] == bytes([MLD_REPORT])
+
 
 def sent(pcap: bytes) -> list[Frame]:
     """Give the frames that the guest sent."""
     return [_frame(data) for data in _records(pcap) if data[6:12] == GUEST]
+
+
+def after_firmware(frames: Sequence[Frame]) -> list[Frame]:
+    """Leave out what firmware sent at the start; the kernel has no IPv6, and no other MLD."""
+    return list(dropwhile(lambda one: one.of_firmware, frames))
 
 
 def _records(pcap: bytes) -> Iterator[bytes]:

@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from tests.node_image.build.packets import ARP, GUEST, IPV4, TCP, UDP, sent
+from tests.node_image.build.packets import ARP, GUEST, IPV4, IPV6, TCP, UDP, after_firmware, sent
 
 OTHER = bytes.fromhex("52550a000202")
 SYN, SYN_ACK, PUSH = 0x02, 0x12, 0x18
@@ -58,7 +58,7 @@ def test_what_a_node_is_asked_for_passes(frame: bytes):
         udp(68, 53),
         ip(1, bytes(8)),
         ip(2, bytes(8)),
-        ethernet(0x86DD, bytes(40)),
+        ethernet(IPV6, bytes(40)),
         ethernet(0x88B5, bytes(46)),
     ],
     ids=[
@@ -88,3 +88,11 @@ def test_leaves_out_what_others_sent_and_what_is_not_whole():
     whole = pcap(ip(UDP, struct.pack(">4H", 1, 2, 8, 0), source=OTHER), udp(1, 2))
     assert len(sent(whole)) == 1
     assert sent(whole[:-1]) == []
+
+
+def test_firmware_may_join_a_group_before_there_is_a_kernel_and_nobody_after():
+    report = ethernet(IPV6, bytes(48) + bytes([131]) + bytes(23))
+    frames = sent(pcap(report, report, udp(68, 67), report))
+    assert [one.asked_for for one in after_firmware(frames)] == [True, False]
+    linux = sent(pcap(ethernet(IPV6, bytes(48) + bytes([143]) + bytes(23))))
+    assert after_firmware(linux) == linux
