@@ -21,8 +21,10 @@ SYN, ACK = 0x02, 0x10
 SERVED = {8080, 8081}
 """Where the agent listens."""
 
-MLD_REPORT, MLD_AT = 131, 48
-"""ICMPv6 type of a report (RFC 2710), and where it stands behind IPv6's header and its option."""
+FIRMWARE = {(0, 48): 131, (58, 40): 135}
+"""What OVMF says to nobody in particular when it finds the device, so as to have an address of
+IPv6: next header and place of ICMPv6's type, to that type. It joins a group (MLDv1 report, RFC
+2710; Linux would write MLDv2's, 143) and asks whether the address is taken (RFC 4861)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,8 +58,12 @@ class Frame:
 
     @property
     def of_firmware(self) -> bool:
-        """Whether OVMF sends this when it finds the device: it joins a group, by IPv6's MLDv1."""
-        return self.kind == IPV6 and self.payload[MLD_AT : MLD_AT + 1] == bytes([MLD_REPORT])
+        """Whether OVMF sends this, before there is a kernel; see `FIRMWARE`."""
+        said = self.payload
+        return self.kind == IPV6 and any(
+            said[6:7] == bytes([header]) and said[place : place + 1] == bytes([type_])
+            for (header, place), type_ in FIRMWARE.items()
+        )
 
 
 def sent(pcap: bytes) -> list[Frame]:

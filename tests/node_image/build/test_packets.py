@@ -90,9 +90,17 @@ def test_leaves_out_what_others_sent_and_what_is_not_whole():
     assert sent(whole[:-1]) == []
 
 
-def test_firmware_may_join_a_group_before_there_is_a_kernel_and_nobody_after():
-    report = ethernet(IPV6, bytes(48) + bytes([131]) + bytes(23))
-    frames = sent(pcap(report, report, udp(68, 67), report))
+def icmpv6(header: int, place: int, type_: int) -> bytes:
+    packet = bytearray(72)
+    packet[6], packet[place] = header, type_
+    return ethernet(IPV6, bytes(packet))
+
+
+JOIN, IS_IT_TAKEN, BY_LINUX = icmpv6(0, 48, 131), icmpv6(58, 40, 135), icmpv6(0, 48, 143)
+
+
+def test_firmware_may_want_an_address_before_there_is_a_kernel_and_nobody_after():
+    frames = sent(pcap(JOIN, IS_IT_TAKEN, udp(68, 67), JOIN))
     assert [one.asked_for for one in after_firmware(frames)] == [True, False]
-    linux = sent(pcap(ethernet(IPV6, bytes(48) + bytes([143]) + bytes(23))))
-    assert after_firmware(linux) == linux
+    frames = sent(pcap(BY_LINUX, IS_IT_TAKEN))
+    assert after_firmware(frames) == frames
