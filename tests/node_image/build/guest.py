@@ -20,6 +20,7 @@ from pathlib import Path
 import httpx
 
 from openpcc.cli.demo.programs import _die_with_parent
+from openpcc.protocol import messages
 from tests.fakes.nginx import free_port
 
 BOOT = Path(__file__).parents[3] / "node_image" / "build" / "boot.sh"
@@ -65,6 +66,17 @@ class Guest:
             return httpx.get(url, timeout=20, trust_env=False)
         except httpx.HTTPError:
             return None
+
+    def answers(self) -> dict[str, httpx.Response]:
+        """Ask for everything that a node has to refuse as long as it has no keys."""
+        sealed = {"content-type": messages.SEALED_REQUEST}
+        return {
+            "evidence": httpx.get(f"{self.service}/evidence", trust_env=False),
+            "readyz": httpx.get(f"{self.control}/readyz", trust_env=False),
+            "sealed": httpx.post(
+                f"{self.service}/sealed", content=bytes(2000), headers=sealed, trust_env=False
+            ),
+        }
 
     def put(self, path: str, content: bytes) -> None:
         """Push something to the agent."""

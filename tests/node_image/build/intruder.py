@@ -25,6 +25,9 @@ SUPERBLOCK = 1024
 PROBE = "/run/openpcc-probe"
 PYTHON, CONFINED = "/usr/bin/python3", "/usr/lib/openpcc/confined-python"
 
+PHASES = ("agent", "engine", "unguarded", "root")
+"""Whom the probe plays, in order; see `probe_words`."""
+
 HOST = "10.0.2.2"
 """Where the emulator's guests reach the host's own loopback address."""
 

@@ -11,7 +11,6 @@ agent and engine are the ones of a node. Four boots:
 """
 
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -33,7 +32,6 @@ from openpcc.protocol import messages
 from tests.journeys.test_service import files_with, spellings
 from tests.node_image.build import intruder
 from tests.node_image.build.conftest import Built
-from tests.node_image.build.ears import Ears, listening
 from tests.node_image.build.guest import Boot, Guest
 from tests.node_image.build.image_service import (
     ImageService,
@@ -41,17 +39,13 @@ from tests.node_image.build.image_service import (
     measured,
     with_machine,
 )
-from tests.node_image.build.packets import TCP, UDP, Frame, after_firmware, sent
+from tests.node_image.build.packets import TCP, after_firmware, sent
+from tests.node_image.build.watched import Watched, watch
 from tests.tools import requires
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(300)]
 
 FIRMWARE = Path("/usr/share/ovmf/OVMF.fd")
-PHASES = ("agent", "engine", "unguarded", "root")
-LAST = "probe root frame"
-EXPERIMENTAL = 0x88B5
-"""EtherType of the probe's own frames."""
-
 OF_DEVICES = {"6.authentic", "6.nonce", "6.measurements", "6.mode"}
 
 CANARY = "quokka-8361-\N{SNOWMAN}"
@@ -82,55 +76,9 @@ def service(folder: Path) -> Iterator[ImageService]:
         found.close()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Watched:
-    """What came out of the guest that the host put a probe into."""
-
-    bundle: EvidenceBundle
-    console: str
-    frames: tuple[Frame, ...]
-    ears: Ears
-
-    def left(self, phase: str) -> set[str]:
-        """Say what left the guest, of what a phase tried."""
-        port, label = self.ears.ports[phase], bytes([len(phase)]) + phase.encode() + b"\5probe"
-        tests = {
-            "tcp": lambda one: (one.protocol, one.port) == (TCP, port),
-            "udp": lambda one: (one.protocol, one.port) == (UDP, port),
-            "dns": lambda one: one.protocol == UDP and label in one.payload,
-            "frame": lambda one: one.kind == EXPERIMENTAL and phase.encode() in one.payload,
-        }
-        return {name for name, test in tests.items() if any(map(test, self.frames))}
-
-    def said(self, phase: str) -> dict[str, str]:
-        """Give what the probe said of a phase: what was tried, to how it ended."""
-        lines = re.findall(rf"\bprobe {phase} (\S+) (.*)", self.console)
-        return {what: ended.strip() for what, ended in lines}
-
-
 @pytest.fixture(scope="module")
-def watched(image: Path, folder: Path, service: ImageService) -> Iterator[Watched]:
-    disk = folder / "watched.raw"
-    intruder.with_credentials(image, disk)
-    with listening(PHASES) as ears:
-        boot = Boot(
-            image=image,
-            host=service.host_disk("watched.disk", bytes(32)),
-            options=("--net", "open", "--disk", str(disk)),
-            words=intruder.probe_words(folder, ears.ports),
-        )
-        with boot.up(folder / "watched") as guest:
-            bundle = evidence(guest, service.checkpoint())
-            guest.wait_until(lambda: LAST in guest.console)
-            frames = tuple(sent(guest.packets))
-            yield Watched(bundle=bundle, console=guest.console, frames=frames, ears=ears)
-    disk.unlink()
-
-
-def evidence(guest: Guest, checkpoint: bytes) -> EvidenceBundle:
-    """Bring the node a beacon, and take its evidence."""
-    guest.put("/beacon", checkpoint)
-    return EvidenceBundle.parse(guest.wait_for(f"{guest.service}/evidence"))
+def watched(image: Path, folder: Path, service: ImageService) -> Watched:
+    return watch(image, folder, service)
 
 
 @pytest.fixture(scope="module")
@@ -160,16 +108,7 @@ def node(image: Path, folder: Path, service: ImageService, known: Path) -> Itera
     service.sign(known)
     host = service.host_disk("node.disk", service.release)
     with Boot(image=image, host=host, options=("--net", "open")).up(folder / "node") as guest:
-        before = {
-            "evidence": httpx.get(f"{guest.service}/evidence", trust_env=False),
-            "readyz": httpx.get(f"{guest.control}/readyz", trust_env=False),
-            "sealed": httpx.post(
-                f"{guest.service}/sealed",
-                content=bytes(2000),
-                headers={"content-type": messages.SEALED_REQUEST},
-                trust_env=False,
-            ),
-        }
+        before = guest.answers()
         service.serve(guest)
         yield Node(guest=guest, service=service, before=before)
 
@@ -211,18 +150,27 @@ def test_it_is_the_firewall_that_holds_back_the_agent(watched: Watched):
 def test_what_gets_out_is_seen(watched: Watched):
     assert watched.left("root") == {"tcp", "udp", "dns", "frame"}
     assert watched.ears.heard["root"] == {"tcp", "udp"}
-
-
-def test_a_node_sends_nothing_that_nobody_asked_for(node: Node):
-    frames = after_firmware(sent(node.guest.packets))
-    assert [one for one in frames if not one.asked_for] == []
-    assert {one.source for one in frames if one.protocol == TCP} == {8080, 8081}
+    assert not all(one.asked_for for one in after_firmware(watched.frames))
 
 
 def test_the_kernel_is_closed_when_the_agent_runs(watched: Watched):
     said = watched.said("agent")
     assert said["modules"] == "1"
     assert "[confidentiality]" in said["lockdown"]
+
+
+# What stops it
+
+
+def test_one_flipped_bit_of_the_root_does_not_boot(halted: Mapping[str, str]):
+    assert "verity: " in halted["damaged"]
+    assert "is corrupted" in halted["damaged"]
+    assert "listening" not in halted["damaged"]
+
+
+def test_a_missing_tpm_stops_the_node_and_is_named(halted: Mapping[str, str]):
+    assert "tpmrm0" in halted["bare"]
+    assert "listening" not in halted["bare"]
 
 
 # What it measures to
@@ -304,22 +252,14 @@ def test_a_sealed_request_is_answered_and_stands_on_no_console(node: Node):
     assert files_with([node.guest.state, node.service.folder], needles) == []
 
 
+def test_a_node_sends_nothing_that_nobody_asked_for(node: Node):
+    frames = after_firmware(sent(node.guest.packets))
+    assert [one for one in frames if not one.asked_for] == []
+    assert {one.source for one in frames if one.protocol == TCP} == {8080, 8081}
+
+
 def test_the_console_says_what_the_node_does(node: Node):
     lines = [line for line in node.guest.console.splitlines() if '"event"' in line]
     told = [json.loads(line[line.index("{") :])["event"] for line in lines]
     assert set(told) == {"started", "epoch made", "engine ready"}
     assert told[0] == "started"
-
-
-# What stops it
-
-
-def test_one_flipped_bit_of_the_root_does_not_boot(halted: Mapping[str, str]):
-    assert "verity: " in halted["damaged"]
-    assert "is corrupted" in halted["damaged"]
-    assert "listening" not in halted["damaged"]
-
-
-def test_a_missing_tpm_stops_the_node_and_is_named(halted: Mapping[str, str]):
-    assert "tpmrm0" in halted["bare"]
-    assert "listening" not in halted["bare"]
