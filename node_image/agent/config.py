@@ -13,6 +13,9 @@ from pathlib import Path
 from node_image.agent.errors import ConfigurationError
 from node_image.agent.toml_table import TomlTable, read_table
 
+PYTHON = "engine_python"
+"""Key of the engine's interpreter."""
+
 PLATFORMS = frozenset({"sev-snp", "tdx", "sev-snp-vtpm", "tdx-vtpm", "simulated", "simulated-vtpm"})
 ENGINES = frozenset({"embedded", "vllm"})
 
@@ -78,11 +81,28 @@ class Image:
     """Seconds that the keys of one epoch are offered."""
 
 
+def load(config: Path, image: Path) -> tuple[Settings, Image]:
+    """Read both files.
+
+    Raises:
+        ConfigurationError: a line for each problem of either.
+    """
+    try:
+        settings = load_settings(config)
+    except ConfigurationError as error:
+        try:
+            load_image(image)
+        except ConfigurationError as other:
+            raise ConfigurationError(f"{error}\n{other}") from other
+        raise
+    return settings, load_image(image)
+
+
 def load_settings(path: Path) -> Settings:
     """Read the host's file.
 
     Raises:
-        ConfigurationError: unreadable, not TOML, an unknown key, or a value out of range.
+        ConfigurationError: unreadable, not TOML, or a line for each problem.
     """
     table, exact = read_table(path)
     limits = table.child("limits")
@@ -109,33 +129,48 @@ def load_image(path: Path) -> Image:
         ConfigurationError: as for `load_settings`, or a path it names is missing.
     """
     table, _ = read_table(path)
-    model, python = table.child("model"), table.optional_text("engine_python")
-    engine = table.choice("engine", ENGINES, Image.engine)
-    if engine == "vllm" and python is None:
-        table.refuse("engine_python", "name the interpreter of vLLM's own environment")
-    image = Image(
-        platform=table.choice("platform", PLATFORMS, None),
-        machine=table.folder("machine"),
-        release=_release(table.file("release")),
-        model=Model(
-            name=model.text("name"),
-            path=model.folder("path"),
-            digest=_digest(model, model.optional_text("digest")),
-        ),
-        engine=engine,
-        engine_python=None if python is None else _interpreter(path.parent / python),
-        engine_arguments=table.texts("engine_arguments"),
-        epoch=table.integer("epoch", Image.epoch, SHORTEST_EPOCH, LONGEST_EPOCH),
-    )
-    model.end()
+    platform, machine = table.choice("platform", PLATFORMS), table.folder("machine")
+    release = table.file("release", _release)
+    model = _model(table.child("model"))
+    python, engine = _engine(table, path)
+    arguments = table.texts("engine_arguments")
+    epoch = table.integer("epoch", Image.epoch, SHORTEST_EPOCH, LONGEST_EPOCH)
     table.end()
-    return image
+    return Image(
+        platform=platform,
+        machine=machine,
+        release=_release(release),
+        model=model,
+        engine=engine,
+        engine_python=python,
+        engine_arguments=arguments,
+        epoch=epoch,
+    )
 
 
-def _digest(model: TomlTable, text: str | None) -> bytes | None:
-    if text is not None and not re.fullmatch(r"[0-9a-f]{64}", text, re.ASCII):
-        model.refuse("digest", "write 64 hex digits, as `node_image.measure model` gives them")
-    return None if text is None else bytes.fromhex(text)
+def _model(table: TomlTable) -> Model:
+    name, path, text = table.text("name"), table.folder("path"), table.optional_text("digest")
+    digest = None
+    if text is not None and re.fullmatch(r"[0-9a-f]{64}", text, re.ASCII):
+        digest = bytes.fromhex(text)
+    elif text:
+        table.refuse("digest", "write 64 hex digits, as `node_image.measure model` gives them")
+    table.end()
+    return Model(name=name, path=path, digest=digest)
+
+
+def _engine(table: TomlTable, path: Path) -> tuple[Path | None, str]:
+    """Take the engine's interpreter and name."""
+    engine, text = table.choice("engine", ENGINES, Image.engine), table.optional_text(PYTHON)
+    if engine == "vllm" and text is None:
+        table.refuse(PYTHON, "name the interpreter of vLLM's own environment")
+    if not text:
+        return None, engine
+    # Not resolved: a virtual environment is known by the path of its link, not by its target.
+    python = (path.parent / text).absolute()
+    if not python.is_file():
+        table.refuse(PYTHON, f"{python}: no such interpreter; make the engine's environment")
+    return python, engine
 
 
 def _release(path: Path) -> bytes:
@@ -146,10 +181,3 @@ def _release(path: Path) -> bytes:
     if not re.fullmatch(r"[0-9a-f]{64}\n?", text):
         raise ConfigurationError(f"{path}: put the 64 hex digits of the release's leaf hash there")
     return bytes.fromhex(text.strip())
-
-
-def _interpreter(path: Path) -> Path:
-    # Not resolved: a virtual environment is known by the path of its link, not by its target.
-    if not path.is_file():
-        raise ConfigurationError(f"{path}: no such interpreter; make the engine's environment")
-    return path.absolute()

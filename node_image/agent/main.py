@@ -3,7 +3,7 @@
     openpcc-node --config FILE --image FILE [--check-config]
 
 Exit 0 after SIGTERM, 1 if the engine does not start, 2 for a mistake in a file or an address; an
-error is one line that names the thing and the remedy.
+error is a line for each thing that is wrong, with its remedy.
 """
 
 import argparse
@@ -20,7 +20,7 @@ import uvloop
 from node_image.agent import receipts
 from node_image.agent.app import Limits, Node
 from node_image.agent.clock import SystemClock
-from node_image.agent.config import Image, Settings, load_image, load_settings
+from node_image.agent.config import Image, Settings, load
 from node_image.agent.drain import Drain
 from node_image.agent.engine_process import ProcessEngine
 from node_image.agent.errors import ConfigurationError, EngineError
@@ -35,7 +35,7 @@ def main() -> None:
     """Read both files and serve until SIGTERM or SIGINT."""
     arguments = _parse(sys.argv[1:])
     try:
-        settings, image = load_settings(arguments.config), load_image(arguments.image)
+        settings, image = load(arguments.config, arguments.image)
         if arguments.check_config:
             print("configuration is in order")
             return
@@ -44,7 +44,8 @@ def main() -> None:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(settings, image))
     except ConfigurationError as error:
-        print(f"openpcc-node: {error}", file=sys.stderr)
+        for line in str(error).splitlines():
+            print(f"openpcc-node: {line}", file=sys.stderr)
         sys.exit(2)
     except EngineError as error:
         print(f"openpcc-node: {error}", file=sys.stderr)

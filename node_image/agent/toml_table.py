@@ -1,11 +1,17 @@
-"""TOML whose keys are taken one by one, so that what nobody asked for can be refused."""
+"""TOML whose keys are taken one by one, so that what nobody asked for can be refused.
 
-import re
+The log's reader (`transparency_log.server.toml_table`) with what a node's files have besides. What
+is wrong is noted, and `end` of the whole file's table raises it all at once.
+"""
+
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Never, cast
+from typing import Self
 
-from node_image.agent.errors import ConfigurationError
+from node_image.agent.errors import AgentError, ConfigurationError
+from transparency_log.server.problems import Problems
+from transparency_log.server.toml_table import Table
 
 MAX_FILE = 65536
 """Bytes of a configuration file; a genuine one has some hundred."""
@@ -28,90 +34,73 @@ def read_table(path: Path) -> "tuple[TomlTable, bytes]":
             data = file.read(MAX_FILE + 1)
         if len(data) > MAX_FILE:
             raise ConfigurationError(f"{path}: more than {MAX_FILE} bytes; shorten it")
-        return TomlTable(tomllib.loads(data.decode()), str(path), path.parent), data
+        values = tomllib.loads(data.decode())
     except OSError as error:
         raise ConfigurationError(f"{path}: cannot be read; check name and rights") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: not TOML: {error}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigurationError(f"{path}: not TOML: {error}; correct it") from error
+    return TomlTable(values, Problems(path, ConfigurationError, AgentError)), data
 
 
-class TomlTable:
-    """One table. Every getter raises `ConfigurationError` with file, key and remedy."""
+class TomlTable(Table):
+    """One table of a node's file."""
 
-    def __init__(self, values: dict[str, object], name: str, base: Path) -> None:
-        self._values = values
-        self._name = name
-        self._base = base
-
-    def text(self, key: str, default: str = "") -> str:
-        """Take a text; without a default it must be there."""
-        value = self._values.pop(key, default)
-        if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT:
-            self.refuse(key, f"write a text of 1 to {MAX_TEXT} characters")
-        return value
-
-    def optional_text(self, key: str) -> str | None:
-        """Take a text that may be left out."""
-        return self.text(key) if key in self._values else None
-
-    def choice(self, key: str, allowed: frozenset[str], default: str | None) -> str:
-        """Take one of `allowed`; a default of None makes it mandatory."""
-        value = self._values.pop(key, default)
-        if not isinstance(value, str) or value not in allowed:
-            self.refuse(key, "choose one of " + ", ".join(sorted(allowed)))
-        return value
-
-    def integer(self, key: str, default: int, low: int, high: int) -> int:
-        """Take an integer of low..high."""
-        value = self._values.pop(key, default)
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            self.refuse(key, f"write an integer of {low} to {high}")
+    def text(self, key: str, default: str | None = None) -> str:
+        """Take a text of bounded length; without a default it must be there."""
+        value = super().text(key, default)
+        self.check(lambda: _check_length(value), key)
         return value
 
     def texts(self, key: str) -> tuple[str, ...]:
         """Take a list of texts; left out, it is empty."""
-        value = self._values.pop(key, [])
-        if not isinstance(value, list) or len(value) > MAX_LIST:
-            self.refuse(key, f"write a list of at most {MAX_LIST} texts")
-        if not all(isinstance(item, str) and len(item) <= MAX_TEXT for item in value):
-            self.refuse(key, f"write texts of at most {MAX_TEXT} characters")
-        return tuple(cast("list[str]", value))
-
-    def address(self, key: str, default: str) -> str:
-        """Take host:port."""
-        value = self.text(key, default)
-        host, _, port = value.rpartition(":")
-        if not host or not re.fullmatch(r"0|[1-9][0-9]{0,4}", port) or int(port) > 65535:
-            self.refuse(key, 'write "host:port"')
-        return value
+        values = self.optional_texts(key) or []
+        self.check(lambda: _check_list(values), key)
+        return tuple(values)
 
     def folder(self, key: str) -> Path:
         """Take the path of a folder that is there."""
-        path = self._base / self.text(key)
-        if not path.is_dir():
-            self.refuse(key, f"{path} is not a folder; make it or name another")
-        return path.absolute()
+        return self.path(key, _require_folder).absolute()
 
-    def file(self, key: str) -> Path:
-        """Take the path of a file that is there."""
-        path = self._base / self.text(key)
-        if not path.is_file():
-            self.refuse(key, f"{path} is not a file; make it or name another")
-        return path.absolute()
+    def file(self, key: str, check: Callable[[Path], object] | None = None) -> Path:
+        """Take the path of a file that is there; `check` refuses its content."""
 
-    def child(self, key: str) -> "TomlTable":
+        def checked(path: Path) -> None:
+            _require_file(path)
+            if check is not None:
+                check(path)
+
+        return self.path(key, checked).absolute()
+
+    def child(self, key: str) -> Self:
         """Take a table; left out, it is empty."""
-        value = self._values.pop(key, {})
-        if not isinstance(value, dict):
-            self.refuse(key, "write a table")
-        name = f"{self._name}: [{key}]"
-        return TomlTable(cast("dict[str, object]", value), name, self._base)
+        return self.table(key) if self._given(key) else self._below({}, f"{key}.")
 
-    def end(self) -> None:
-        """Refuse every key that was not taken: a misspelt limit is not a limit."""
-        for key in self._values:
-            self.refuse(key[:64], "unknown key; remove it")
+    def refuse(self, key: str, remedy: str) -> None:
+        """Note what is wrong with a key."""
+        self.problems.note(self._prefix + key, remedy)
 
-    def refuse(self, key: str, remedy: str) -> Never:
-        """Say what is wrong with a key."""
-        raise ConfigurationError(f"{self._name}: {key}: {remedy}")
+
+def _check_length(value: str) -> None:
+    if len(value) > MAX_TEXT:
+        raise ConfigurationError(
+            f"expected at most {MAX_TEXT} characters, found {len(value)}; shorten it"
+        )
+
+
+def _check_list(values: list[str]) -> None:
+    if len(values) > MAX_LIST:
+        raise ConfigurationError(
+            f"expected at most {MAX_LIST} texts, found {len(values)}; leave some out"
+        )
+    for value in values:
+        _check_length(value)
+
+
+def _require_folder(path: Path) -> None:
+    if not path.is_dir():
+        raise ConfigurationError(f"{path}: not a folder; make it or name another")
+
+
+def _require_file(path: Path) -> None:
+    if not path.is_file():
+        raise ConfigurationError(f"{path}: not a file; make it or name another")

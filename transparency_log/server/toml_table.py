@@ -4,6 +4,7 @@ import re
 import tomllib
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
+from typing import Self
 
 from transparency_log.errors import ConfigurationError, LogError
 from transparency_log.server.problems import Problems, found, wrong
@@ -15,7 +16,7 @@ MAX_CONFIG = 65536
 _BARE = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 """A key that is shown as it stands; another one could hold what a terminal obeys."""
 
-_ADDRESS = re.compile(r"(?:\[[0-9a-fA-F:]+\]|[^:\[\]]+):([0-9]{1,5})", re.ASCII)
+_ADDRESS = re.compile(r"(?:\[[0-9a-fA-F:]+\]|[^:\[\]]+):(0|[1-9][0-9]{0,4})", re.ASCII)
 
 
 def is_address(text: str) -> bool:
@@ -136,7 +137,7 @@ class Table:
         self._wrong(key, "a list of texts", value)
         return []
 
-    def table(self, key: str) -> "Table":
+    def table(self, key: str) -> Self:
         """Take a table."""
         value = self._take(key, None)
         if isinstance(value, dict):
@@ -144,7 +145,7 @@ class Table:
         self._wrong(key, f"a table [{self._prefix}{key}]", value)
         return self._below({}, f"{key}.", silent=True)
 
-    def tables(self, key: str) -> "list[Table]":
+    def tables(self, key: str) -> list[Self]:
         """Take a list of tables."""
         value = self._take(key, None)
         if isinstance(value, list) and all(isinstance(one, dict) for one in value):
@@ -179,7 +180,7 @@ class Table:
         self._known.append(key)
         return key in self._values
 
-    def _below(self, values: Mapping[str, object], prefix: str, *, silent: bool = False) -> "Table":
+    def _below(self, values: Mapping[str, object], prefix: str, *, silent: bool = False) -> Self:
         name = self._prefix + prefix
         return type(self)(values, self.problems, prefix=name, silent=silent or self._silent)
 

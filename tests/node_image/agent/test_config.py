@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node_image.agent.config import load_image, load_settings
+from node_image.agent.config import load, load_image, load_settings
 from node_image.agent.errors import ConfigurationError
 from node_image.agent.toml_table import TomlTable
+from transparency_log.server.problems import Problems
 
 SETTINGS = """
 listen = "127.0.0.1:9001"
@@ -144,7 +145,8 @@ def test_a_missing_or_endless_file_is_named(folder):
 
 @given(st.dictionaries(st.text(max_size=8), st.integers() | st.text() | st.lists(st.integers())))
 def test_any_table_is_read_or_refused(tmp_path_factory, values):
-    table = TomlTable(values, "file", tmp_path_factory.getbasetemp())
+    problems = Problems(tmp_path_factory.getbasetemp() / "file", ConfigurationError)
+    table = TomlTable(values, problems)
     try:
         table.address("a", "h:1")
         table.integer("b", 1, 0, 9)
@@ -152,3 +154,28 @@ def test_any_table_is_read_or_refused(tmp_path_factory, values):
         table.end()
     except ConfigurationError:
         pass
+
+
+def test_every_problem_of_both_files_is_named_at_once(folder):
+    (folder / "host.toml").write_text(
+        'listen = "here"\ncontrol = 1\nplatform = "tdx"\n[limits]\ndrain = -1\nstreams = 1\n'
+    )
+    (folder / "short").write_text("a4")
+    (folder / "image.toml").write_text(
+        'platform = "sgx"\nmachine = "none"\nrelease = "short"\nengine = "vllm"\nepoch = 1\n'
+        'engine_arguments = [1]\nquantised = true\n[model]\npath = "none"\ndigest = "5a"\n'
+    )
+    with pytest.raises(ConfigurationError) as caught:
+        load(folder / "host.toml", folder / "image.toml")
+    lines = str(caught.value).splitlines()
+    keys = [(line.split(": ")[0].rpartition("/")[2], line.split(": ")[1]) for line in lines]
+    assert sorted(keys) == sorted(
+        [
+            *(("host.toml", one) for one in
+              ("listen", "control", "platform", "limits.drain", "limits.streams")),
+            *(("image.toml", one) for one in
+              ("platform", "machine", "release", "engine_python", "epoch", "engine_arguments",
+               "quantised", "model.name", "model.path", "model.digest")),
+        ]
+    )  # fmt: skip
+    assert all(";" in line for line in lines)

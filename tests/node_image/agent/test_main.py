@@ -191,7 +191,7 @@ def test_checks_its_configuration_and_does_nothing_else(folder):
 @pytest.mark.parametrize(
     ("file", "text", "names"),
     [
-        ("node.toml", 'platform = "simulated"', "platform: unknown key"),
+        ("node.toml", 'platform = "simulated"', "found an unknown key"),
         ("node.toml", 'listen = "192.0.2.1:80"', "listen"),
         ("image.toml", IMAGE.replace('"machine"', '"nowhere"'), "nowhere"),
         ("image.toml", IMAGE.replace('"simulated"', '"tdx"'), "tdx"),
