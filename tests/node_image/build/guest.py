@@ -13,7 +13,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -148,18 +148,17 @@ class Boot:
     def _twice(self, state: Path, until: Callable[[Guest], object]) -> Guest:
         for last in (False, True):
             guest = self._start(state)
-            try:
-                until(guest)
-            except HungError:
-                guest.close()
-                assert not last, f"the emulator stood still twice: {guest.console[-2000:]}"
-                tell(f"{state.name}: the emulator stood still; started once more")
-                shutil.rmtree(state)
-            except BaseException:
-                guest.close()
-                raise
-            else:
-                return guest
+            with ExitStack() as closing:
+                closing.callback(guest.close)
+                try:
+                    until(guest)
+                except HungError:
+                    assert not last, f"the emulator stood still twice: {guest.console[-2000:]}"
+                else:
+                    closing.pop_all()
+                    return guest
+            tell(f"{state.name}: the emulator stood still; started once more")
+            shutil.rmtree(state)
         raise AssertionError
 
     def _start(self, state: Path) -> Guest:
