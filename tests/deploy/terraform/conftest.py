@@ -69,6 +69,7 @@ def aws() -> Path:
 def libvirt() -> Path:
     """The folder of libvirt's schemas: $OPENPCC_LIBVIRT_SCHEMAS, or this machine's."""
     folder = Path(os.environ.get("OPENPCC_LIBVIRT_SCHEMAS", "/usr/share/libvirt/schemas"))
-    if not folder.is_dir():
-        pytest.skip("libvirt's schemas are missing: apt-get install libvirt-clients")
+    programs = all(map(shutil.which, ("virt-xml-validate", "xmllint")))
+    if not folder.is_dir() or not programs:
+        pytest.skip("not installed: apt-get install libvirt-clients libxml2-utils")
     return folder

@@ -3,6 +3,7 @@
 import copy
 import ipaddress
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -163,5 +164,34 @@ def test_the_filter_lets_in_gateways_and_monitoring_and_nothing_out(outputs: dic
 @snp
 def test_files_are_named_with_what_they_hold(outputs: dict[str, dict[str, str]], disks: Path):
     facts = json.loads((inputs.made("baremetal", disks) / "disks.json").read_text())
-    assert outputs["files"]["node.raw"] == facts["image_sha256"]
-    assert outputs["files"]["host.raw"] == facts["files"]["host.raw"]
+    assert outputs["files"] == {
+        "/var/lib/openpcc/image/node.raw": facts["image_sha256"],
+        "/var/lib/openpcc/image/host.raw": facts["files"]["host.raw"],
+    }
+
+
+@snp
+def test_define_writes_what_terraform_made(
+    terraform: Terraform, outputs: dict[str, dict[str, str]], tmp_path: Path, libvirt: Path
+):
+    script = terraform.tree / "examples" / "baremetal" / "define.sh"
+    done = subprocess.run(
+        [script, "--print", tmp_path / "xml"], env=dict(terraform.environment),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout.split()[:2]) == (0, ["pcc-node-1", "pcc-node-2"])
+    assert "filter.xml validates" in done.stdout + done.stderr
+    for name, text in outputs["domains"].items():
+        assert (tmp_path / "xml" / f"{name}.xml").read_text().strip() == text.strip()
+
+
+@snp
+def test_define_knows_its_nodes(terraform: Terraform, outputs: dict[str, str]):
+    script = terraform.tree / "examples" / "baremetal" / "define.sh"
+    for arguments in ([], ["host"], ["host", "pcc-node-9"]):
+        done = subprocess.run(
+            [script, *arguments], env=dict(terraform.environment),
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 2
+        assert "NODE" in done.stderr or "no node pcc-node-9" in done.stderr

@@ -30,12 +30,12 @@ variable "container_image" {
 }
 
 variable "secrets" {
-  description = "Name of each file in secrets/ to its version in Secret Manager: projects/P/secrets/S/versions/N."
+  description = "Each file below secrets/ and tls/ to its version in Secret Manager: projects/P/secrets/S/versions/N."
   type        = map(string)
 }
 
 variable "gateway_count" {
-  description = "Gateways. More than one: spent = \"rediss://…\" in gateway.toml."
+  description = "Gateways. More than one: replay (or spent, with tokens) = \"rediss://…\" in gateway.toml."
   type        = number
   default     = 3
   validation {
@@ -43,8 +43,8 @@ variable "gateway_count" {
     error_message = "gateway_count: write a whole number from 1 to 50."
   }
   validation {
-    condition     = var.gateway_count == 1 || can(regex("(?m)^spent = \"rediss?://", try(file("${var.folder}/gateway.toml"), "")))
-    error_message = "gateway_count: several gateways need a store they share; write spent = \"rediss://…\" in gateway.toml."
+    condition     = var.gateway_count == 1 || can(regex("(?m)^(spent|replay) = \"rediss?://", try(file("${var.folder}/gateway.toml"), "")))
+    error_message = "gateway_count: several gateways need a store they share; openpcc init --store rediss://HOST writes it into gateway.toml."
   }
 }
 

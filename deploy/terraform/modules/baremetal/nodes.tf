@@ -50,6 +50,9 @@ output "dhcp_hosts" {
 }
 
 output "files" {
-  description = "What the files in image_folder have to hold: name to SHA-256."
-  value       = { "node.raw" = var.image_sha256, "host.raw" = try(local.files["host.raw"].sha256, "") }
+  description = "What the files on the hosts have to hold: path to SHA-256."
+  value = {
+    "${var.image_folder}/node.raw" = var.image_sha256
+    "${var.image_folder}/host.raw" = try(local.files["host.raw"].sha256, "")
+  }
 }

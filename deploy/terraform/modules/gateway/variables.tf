@@ -44,12 +44,16 @@ variable "files" {
 }
 
 variable "secrets" {
-  description = "Files in /etc/openpcc/secrets: name to where the secret is. gcp: projects/P/secrets/S/versions/N; azure: https://V.vault.azure.net/secrets/S/VERSION; files: leave the place empty."
+  description = "Every file below secrets/ and tls/ that the configuration names, to where it is kept. gcp: projects/P/secrets/S/versions/N; azure: https://V.vault.azure.net/secrets/S/VERSION, in base64; files: leave the place empty."
   type        = map(string)
   default     = {}
   validation {
-    condition     = alltrue([for name in keys(var.secrets) : can(regex("^[a-z0-9][a-z0-9.-]{0,62}$", name))])
-    error_message = "secrets: names are of a-z, 0-9, dot and hyphen."
+    condition     = alltrue([for name in keys(var.secrets) : can(regex("^(secrets|tls)/[a-z0-9][a-z0-9.-]{0,62}$", name))])
+    error_message = "secrets: write names like secrets/ohttp-keys.json and tls/tls.key."
+  }
+  validation {
+    condition     = length(setsubtract(flatten(regexall("\"((?:secrets|tls)/[^\"]*)\"", var.config)), keys(var.secrets))) == 0
+    error_message = "secrets: the configuration names files below secrets/ or tls/ that are not in it."
   }
   validation {
     condition = alltrue([for place in values(var.secrets) : can(regex({
@@ -62,7 +66,7 @@ variable "secrets" {
 }
 
 variable "secrets_from" {
-  description = "gcp: Secret Manager; azure: Key Vault; files: somebody puts them to /run/openpcc/secrets, and the role starts when all are there."
+  description = "gcp: Secret Manager; azure: Key Vault; files: somebody puts them below /run/openpcc, and the role starts when all are there."
   type        = string
   default     = "files"
   validation {

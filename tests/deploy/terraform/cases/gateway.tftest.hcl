@@ -3,7 +3,7 @@ variables {
   container_image = "example/openpcc:1@sha256:a4d451ec23463726f72c43d64c710968f6b602cd653b4de8adee1b556240a829"
   config          = "listen = \"0.0.0.0:8001\"\ncontrol = \"0.0.0.0:9001\"\n"
   secrets_from    = "gcp"
-  secrets         = { "ohttp-keys.json" = "projects/demo/secrets/ohttp-keys/versions/3" }
+  secrets         = { "secrets/ohttp-keys.json" = "projects/demo/secrets/ohttp-keys/versions/3" }
 }
 
 run "starts_a_relay_without_secrets" {
@@ -71,7 +71,7 @@ run "refuses_a_private_key_among_files" {
 run "refuses_a_secret_itself" {
   command = plan
   variables {
-    secrets = { "store.password" = "correct horse" }
+    secrets = { "secrets/store.password" = "correct horse" }
   }
   expect_failures = [var.secrets]
 }
@@ -79,7 +79,7 @@ run "refuses_a_secret_itself" {
 run "refuses_a_secret_without_version" {
   command = plan
   variables {
-    secrets = { "store.password" = "projects/demo/secrets/store" }
+    secrets = { "secrets/store.password" = "projects/demo/secrets/store" }
   }
   expect_failures = [var.secrets]
 }
@@ -98,4 +98,20 @@ run "refuses_no_time_to_stop" {
     stop_seconds = 5
   }
   expect_failures = [var.stop_seconds]
+}
+
+run "refuses_a_secret_anywhere" {
+  command = plan
+  variables {
+    secrets = { "../shadow" = "projects/demo/secrets/store/versions/1" }
+  }
+  expect_failures = [var.secrets]
+}
+
+run "refuses_a_configuration_whose_secrets_are_not_named" {
+  command = plan
+  variables {
+    config = "listen = \"0.0.0.0:8001\"\ncontrol = \"0.0.0.0:9001\"\ntls_key = \"tls/tls.key\"\n"
+  }
+  expect_failures = [var.secrets]
 }
