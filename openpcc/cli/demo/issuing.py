@@ -4,12 +4,15 @@ Its database is the issuer's own, its API keys are printed once and kept in file
 can read, as in a deployment.
 """
 
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from openpcc.cli import service_files, toml
 from openpcc.cli.demo import keys as demo_keys
 from openpcc.cli.demo.programs import Program, Programs
 from openpcc.cli.installed import run
+from openpcc.cli.service_files import Table
 
 ISSUER = "issuer.demo.openpcc.invalid"
 """Its name in token challenges."""
@@ -42,10 +45,11 @@ class DemoIssuer:
         """
         self._folder = folder
         self.config = folder / "issuer.toml"
-        self.config.write_text(
-            f'name = "{ISSUER}"\nkeys = "issuer-keys"\nlisten = "127.0.0.1:0"\n\n'
-            f"[database]\n{payment.database}\n"
-        )
+        table = service_files.issuer(
+            name=ISSUER, keys="issuer-keys", database=tomllib.loads(payment.database),
+            where={"listen": "127.0.0.1:0"},
+        )  # fmt: skip
+        self.config.write_text(toml.write(table))
         (folder / "issuer-keys").mkdir(mode=0o700)
         self._run("init")
         self._run("keys", "new")
@@ -53,19 +57,20 @@ class DemoIssuer:
             "issuer", "openpcc-issuer", ["--config", str(self.config)]
         )
 
-    def settings(self, client: str) -> str:
+    def settings(self, client: str) -> Table:
         """Make an account for a client; give the `[tokens]` table of its configuration."""
         api_key = self._run("account", "add", client)
         demo_keys.write_secret(self._folder / f"{client}.credential", api_key.encode())
-        return (
-            f'\n[tokens]\nissuer = "{self.program.listening}"\n'
-            f'credential = "{client}.credential"\nbudget = 512\nprotection = "file"\n'
-        )
+        return {
+            "issuer": self.program.listening,
+            "credential": f"{client}.credential",
+            "budget": 512,
+            "protection": "file",
+        }
 
-    def publisher_settings(self) -> str:
+    def terms(self) -> Table:
         """Give the `[tokens]` table of the publisher's configuration."""
-        issuer = self.program.listening
-        return f'\n[tokens]\nissuer = "{issuer}"\nname = "{ISSUER}"\noutput = {OUTPUT}\n'
+        return {"issuer": self.program.listening, "name": ISSUER, "output": OUTPUT}
 
     def _run(self, *arguments: str) -> str:
         return run("openpcc-issuer", [*arguments, "--config", str(self.config)])

@@ -7,11 +7,13 @@ in a folder that is removed at the end.
 import base64
 import os
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from openpcc.cli.service_files import SignerFacts, Trust, WitnessFacts
 from transparency_log.cosignature import CosignatureSigner
 from transparency_log.entry import Signer
 from transparency_log.note import NoteSigner
@@ -51,10 +53,27 @@ class DemoKeys:
         """Verifier key of the log."""
         return str(NoteSigner(name=ORIGIN, private_key=self.log).key)
 
-    def witness_vkey(self, number: int) -> str:
-        """Verifier key of one witness."""
-        name, key = WITNESSES[number], self.witnesses[number]
-        return str(CosignatureSigner(name=name, private_key=key).key)
+    def trust(self, roots: Mapping[str, str]) -> Trust:
+        """Give what everybody is told; `roots` are those of the platforms."""
+        return Trust(
+            service=SERVICE,
+            platforms=list(roots),
+            roots=roots,
+            origin=ORIGIN,
+            log_vkey=self.log_vkey,
+            quorum=QUORUM,
+            witnesses=[
+                WitnessFacts(
+                    name=name,
+                    operator=f"demo {number}",
+                    vkey=str(CosignatureSigner(name=name, private_key=key).key),
+                )
+                for number, (name, key) in enumerate(zip(WITNESSES, self.witnesses, strict=True), 1)
+            ],
+            release=SignerFacts(keys=[public(self.release)]),
+            status=SignerFacts(keys=[public(self.status)]),
+            signs_service=SignerFacts(keys=[public(self.service)]),
+        )
 
 
 def signer(key: Ed25519PrivateKey) -> Signer:

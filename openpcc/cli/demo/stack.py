@@ -18,11 +18,13 @@ from attestation.model import model_digest
 from attestation.simulated import collect
 from attestation.simulated.vendor import SimulatedVendor
 from openpcc import clock
+from openpcc.cli import service_files, toml
 from openpcc.cli.demo import keys as demo_keys
 from openpcc.cli.demo.issuing import DemoIssuer, Payment
-from openpcc.cli.demo.keys import ORIGIN, QUORUM, SERVICE, WITNESSES, DemoKeys
+from openpcc.cli.demo.keys import ORIGIN, WITNESSES, DemoKeys
 from openpcc.cli.demo.programs import Program, Programs
 from openpcc.cli.installed import run
+from openpcc.cli.service_files import Trust
 from openpcc.config import ClientPolicy
 from openpcc.errors import ConfigurationError
 from transparency_log.cli.connection import LogConnection
@@ -43,6 +45,11 @@ from transparency_log.status import Floors, StatusStatement
 MODEL = "demo"
 NODES = 2
 RELEASE_LIFE = 30 * 86400
+HERE: service_files.Table = {"listen": "127.0.0.1:0"}
+"""Any free port of this machine."""
+
+CONTROL: service_files.Table = {"control": "127.0.0.1:0"}
+
 PROGRESS = 3.0
 """Seconds between two words on what is waited for."""
 
@@ -144,15 +151,11 @@ class DemoStack:
 
     def write_client(self, name: str, relay: str) -> Path:
         """Write configuration and policy of a client with a memory of its own."""
-        path = self.folder / f"{name}.toml"
-        path.write_text(
-            "version = 1\n"
-            f'relay = "{relay}"\n'
-            'policy = "policy.toml"\n'
-            f'state = "{name}-state"\n'
-            f'model = "{MODEL}"\n' + ("" if self.issuer is None else self.issuer.settings(name))
+        tokens = None if self.issuer is None else self.issuer.settings(name)
+        table = service_files.client(
+            relays=[relay], model=MODEL, state=f"{name}-state", ca=None, tokens=tokens
         )
-        return path
+        return self._write_table(f"{name}.toml", table)
 
     def start_proxy(self) -> Program:
         """Start the local proxy in front of the service."""
@@ -166,31 +169,21 @@ class DemoStack:
         witnesses = [self._start_witness(number) for number in range(len(WITNESSES))]
         demo_keys.write_seed(self.folder / "log.key", self.keys.log)
         demo_keys.write_secret(self.folder / "log.token", self.keys.token.encode())
-        text = (
-            f'origin = "{ORIGIN}"\nkey = "log.key"\n'
-            f'quorum = {QUORUM}\nlisten = "127.0.0.1:0"\nbatch_ms = 50\n\n'
-            '[store]\nkind = "directory"\npath = "log"\n\n'
-            '[sequence]\nkind = "sqlite"\npath = "sequence.db"\n\n'
-            '[[publishers]]\nname = "demo"\ntoken = "log.token"\n'
-        )
-        for number, witness in enumerate(witnesses):
-            text += (
-                f'\n[[witnesses]]\nname = "{WITNESSES[number]}"\noperator = "demo {number + 1}"\n'
-                f'vkey = "{self.keys.witness_vkey(number)}"\nurl = "{witness.listening}"\n'
-            )
-        config = self._write("log.toml", text)
+        table = service_files.log(
+            self.trust, key="log.key", token="log.token", state=".",  # noqa: S106 -- paths
+            urls=[witness.listening for witness in witnesses], where=HERE | {"batch_ms": 50},
+        )  # fmt: skip
+        config = self._write_table("log.toml", table)
         run("openpcc-log", ["init", "--config", str(config)])
         return self.programs.start("log", "openpcc-log", ["--config", str(config)])
 
     def _start_witness(self, number: int) -> Program:
         name = WITNESSES[number]
         demo_keys.write_seed(self.folder / f"{name}.key", self.keys.witnesses[number])
-        config = self._write(
-            f"{name}.toml",
-            f'name = "{name}"\nkey = "{name}.key"\ndatabase = "{name}.db"\n'
-            f'listen = "127.0.0.1:0"\n\n'
-            f'[[logs]]\norigin = "{ORIGIN}"\nvkey = "{self.keys.log_vkey}"\n',
+        table = service_files.witness(
+            self.trust, number, key=f"{name}.key", database=f"{name}.db", where=HERE
         )
+        config = self._write_table(f"{name}.toml", table)
         run("openpcc-witness", ["init", "--config", str(config)])
         return self.programs.start(name, "openpcc-witness", ["--config", str(config)])
 
@@ -200,15 +193,14 @@ class DemoStack:
         machine.save(self.folder / name)
         self._write(f"{name}.release", self.release.hex() + "\n")
         engine = self.engine
-        arguments = json.dumps(list(engine.arguments))
-        python = "" if engine.python is None else f'engine_python = "{engine.python}"\n'
-        image = self._write(
-            f"{name}-image.toml",
-            f'platform = "simulated"\nmachine = "{name}"\nrelease = "{name}.release"\n'
-            f'engine = "{engine.kind}"\n{python}engine_arguments = {arguments}\n\n'
-            f'[model]\nname = "{MODEL}"\npath = "{engine.model}"\n',
-        )
-        host = self._write(f"{name}.toml", 'listen = "127.0.0.1:0"\ncontrol = "127.0.0.1:0"\n')
+        table = service_files.image(
+            platform="simulated", machine=name, release=f"{name}.release", engine=engine.kind,
+            engine_python=None if engine.python is None else str(engine.python),
+            engine_arguments=list(engine.arguments),
+            model={"name": MODEL, "path": str(engine.model)},
+        )  # fmt: skip
+        image = self._write_table(f"{name}-image.toml", table)
+        host = self._write_table(f"{name}.toml", HERE | CONTROL)
         return self.programs.start(
             name, "openpcc-node", ["--config", str(host), "--image", str(image)]
         )
@@ -217,18 +209,15 @@ class DemoStack:
         demo_keys.write_seed(self.folder / "service.key", self.keys.service)
         (self.folder / "ohttp").mkdir(mode=0o700)
         run("openpcc-gateway", ["keys", "--out", str(self.folder / "ohttp")])
-        nodes = "".join(f'\n[[nodes]]\nurl = "{node.listening}"\n' for node in self.nodes)
-        config = self._write(
-            "publisher.toml",
-            f'service = "{SERVICE}"\nlisten = "127.0.0.1:0"\nlog = "{self.log.listening}"\n'
-            f'log_token = "log.token"\nservice_key = "service.key"\n'
-            f'status_keys = ["{demo_keys.public(self.keys.status)}"]\n'
-            'ohttp_keys = "ohttp/ohttp-keys"\nstate = "publisher-state"\narchive = "archive"\n'
-            'endorsements = "endorsements.json"\n'
-            f"candidates = {NODES}\npoll = 1.0\nwait = {self.engine.patience}\n{nodes}"
-            + ("" if self.issuer is None else self.issuer.publisher_settings()),
-        )
-        (self.folder / "archive").mkdir(mode=0o700)
+        table = service_files.publisher(
+            self.trust, log_url=self.log.listening, where=HERE,
+            nodes={"nodes": [{"url": node.listening} for node in self.nodes]},
+            log_token="log.token", service_key="service.key", ohttp_keys="ohttp/ohttp-keys",  # noqa: S106 -- paths
+            state="publisher-state", archive="archive", endorsements="endorsements.json",
+            candidates=NODES, poll=1.0, wait=self.engine.patience,
+            tokens=None if self.issuer is None else self.issuer.terms(),
+        )  # fmt: skip
+        config = self._write_table("publisher.toml", table)
         run("openpcc-gateway", ["publisher-init", "--config", str(config)])
         return self.programs.start(
             "publisher", "openpcc-gateway", ["--role", "publisher", "--config", str(config)]
@@ -240,40 +229,28 @@ class DemoStack:
 
     def gateway_settings(self, listen: str) -> str:
         """Write what a gateway is configured with."""
-        return (
-            f'service = "{SERVICE}"\nlisten = "{listen}"\n'
-            f'ohttp_keys = ["ohttp/ohttp-keys.json"]\n'
-            f'publisher = "{self.publisher.listening}"\nlog = "{self.log.listening}"\n'
-            + self._admission()
-        )
+        table = service_files.gateway(
+            self.trust, publisher_url=self.publisher.listening, log_url=self.log.listening,
+            where={"listen": listen}, ohttp_keys=["ohttp/ohttp-keys.json"], **self._admission(),
+        )  # fmt: skip
+        return toml.write(table)
 
-    def _admission(self) -> str:
+    def _admission(self) -> dict[str, str]:
         if self.payment is None:
-            return ""
-        return f'admission = "tokens"\nspent = "{self.payment.spent}"\n'
+            return {}
+        return {"admission": "tokens", "spent": self.payment.spent}
 
     def _start_relay(self) -> Program:
-        config = self._write(
-            "relay.toml", f'listen = "127.0.0.1:0"\ngateway = "{self.gateway.listening}"\n'
-        )
+        config = self._write_table("relay.toml", HERE | {"gateway": self.gateway.listening})
         return self.programs.start("relay", "openpcc-relay", ["--config", str(config)])
 
+    @property
+    def trust(self) -> Trust:
+        """Give what everybody is told."""
+        return self.keys.trust({"simulated": self.vendor.root_spki_sha256.hex()})
+
     def _policy(self) -> str:
-        text = (
-            f'version = 1\nservice = "{SERVICE}"\nsuites = ["x-wing"]\n\n'
-            '[attestation]\nplatforms = ["simulated"]\n\n'
-            f'[attestation.roots]\nsimulated = "{self.vendor.root_spki_sha256.hex()}"\n\n'
-            f'[log]\norigin = "{ORIGIN}"\nkey = "{self.keys.log_vkey}"\nquorum = {QUORUM}\n'
-        )
-        for number, name in enumerate(WITNESSES):
-            text += (
-                f'\n[[log.witnesses]]\nname = "{name}"\noperator = "demo {number + 1}"\n'
-                f'key = "{self.keys.witness_vkey(number)}"\n'
-            )
-        for kind in ("release", "status", "service"):
-            key = demo_keys.public(getattr(self.keys, kind))
-            text += f'\n[signers.{kind}]\nthreshold = 1\nkeys = ["{key}"]\n'
-        return text
+        return toml.write(service_files.policy(self.trust))
 
     def _staple(self, index: int, entry: bytes) -> None:
         """Write the release's proof as the endorsement that the publisher gives to every node."""
@@ -309,6 +286,9 @@ class DemoStack:
                     told = now
                     self._say(f"waiting for {program.name} ({now - began:.0f} s)")
                 time.sleep(0.1)
+
+    def _write_table(self, name: str, table: service_files.Table) -> Path:
+        return self._write(name, toml.write(table))
 
     def _write(self, name: str, text: str) -> Path:
         path = self.folder / name
