@@ -27,7 +27,7 @@ def engine(task: str, what: str | Path, given: object) -> Any:
 
 
 def render(values: Values, **more: object) -> list[Object]:
-    """Give the objects of one set of values; `more` is name, namespace, or upgrade."""
+    """Give the objects of one set of values; `more` is name, namespace, upgrade, a first file."""
     answered = answer(values, **more)
     assert "error" not in answered, answered["error"]
     found: list[Object] = answered["objects"]

@@ -9,6 +9,7 @@
 
 import json
 import sys
+from pathlib import Path
 from typing import Any
 
 NAME, NAMESPACE = "openpcc", "inference"
@@ -28,9 +29,10 @@ def render(chart_path: str, requests: list[dict[str, Any]]) -> list[dict[str, An
     with helm_python.Chart.load(chart_path) as chart:
         for one in requests:
             upgrade = bool(one.get("upgrade"))
+            values = merged(read(one["file"]), one["values"]) if "file" in one else one["values"]
             try:
                 files = chart.render(
-                    one["values"], name=one.get("name", NAME),
+                    values, name=one.get("name", NAME),
                     namespace=one.get("namespace", NAMESPACE),
                     is_install=not upgrade, is_upgrade=upgrade,
                 )  # fmt: skip
@@ -41,9 +43,24 @@ def render(chart_path: str, requests: list[dict[str, Any]]) -> list[dict[str, An
     return answers
 
 
+def read(path: str) -> dict[str, Any]:
+    """Read a file of values."""
+    import yaml  # type: ignore[import-untyped]
+
+    found: dict[str, Any] = yaml.safe_load(Path(path).read_text())
+    return found
+
+
+def merged(first: dict[str, Any], second: dict[str, Any]) -> dict[str, Any]:
+    """Merge values as Helm does those of a file and of `--set`."""
+    both = first.keys() & second.keys()
+    maps = {key for key in both if isinstance(first[key], dict) and isinstance(second[key], dict)}
+    return {**first, **second, **{key: merged(first[key], second[key]) for key in maps}}
+
+
 def objects(files: dict[str, str]) -> list[dict[str, Any]]:
     """Read what templates gave."""
-    import yaml  # type: ignore[import-untyped]
+    import yaml
 
     texts = [text for name, text in sorted(files.items()) if name != NOTES]
     return [one for text in texts for one in yaml.safe_load_all(text) if one]

@@ -15,11 +15,15 @@ several replicas behind a virtual address.
 
 import base64
 import copy
+import functools
+import itertools
 import json
+import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,6 +33,20 @@ from tests.deploy.helm.policies import connections
 
 PREFIX = "chart-"
 """Of the names of everything that is made in podman's store, so that it can be removed."""
+
+
+_command = functools.cache(containers.podman)
+"""Looked up once: looking writes the command anew, which another thread may be running."""
+
+
+def podman(*words: str | Path, seconds: float = 120, check: bool = True) -> str:
+    """Run podman; gives what it printed."""
+    done = subprocess.run(
+        [_command(), *words], capture_output=True, text=True, timeout=seconds, check=False
+    )
+    if check and done.returncode:
+        raise AssertionError(f"podman {' '.join(map(str, words))}: {done.stderr[-2000:]}")
+    return done.stdout
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,25 +85,25 @@ class Running:
 
     def logs(self) -> str:
         """Give what it said."""
-        return containers.run("logs", self.container, check=False)
+        return podman("logs", self.container, check=False)
 
     def run(self, *words: str) -> str:
         """Run something in its container."""
-        return containers.run("exec", self.container, *words)
+        return podman("exec", self.container, *words)
 
     def exit_code(self) -> int:
         """Wait for its end."""
-        return int(containers.run("wait", self.container, seconds=180))
+        return int(podman("wait", self.container, seconds=180))
 
     def stop(self) -> int:
         """Ask it to end within its grace period; gives the exit code."""
         grace = str(self.pod["spec"]["terminationGracePeriodSeconds"])
-        containers.run("stop", "-t", grace, self.container)
+        podman("stop", "-t", grace, self.container)
         return self.exit_code()
 
     def remove(self) -> None:
         """Remove it; its volume stays."""
-        containers.run("pod", "rm", "-f", "-t", "0", self.name)
+        podman("pod", "rm", "-f", "-t", "0", self.name)
 
 
 @dataclass(kw_only=True)
@@ -98,7 +116,7 @@ class Cluster:
     maps: Mapping[str, Mapping[str, str]]
     folder: Path
     _heard: dict[str, set[str]] = field(default_factory=dict)
-    _started: int = 0
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def __post_init__(self) -> None:
         """Make the networks."""
@@ -107,18 +125,24 @@ class Cluster:
         for source, target, _ in connections(self.objects, present):
             self._heard.setdefault(makers[id(target)], set()).add(makers[id(source)])
         for name in self._heard:
-            containers.run("network", "create", "--internal", f"{PREFIX}{name}")
+            podman("network", "create", "--internal", f"{PREFIX}{name}")
+
+    def start_all(self, makers: Iterable[str]) -> dict[str, Running]:
+        """Start a pod of each."""
+        names = tuple(makers)
+        with ThreadPoolExecutor(max_workers=4) as pool:
+            return dict(zip(names, pool.map(self.start, names), strict=True))
 
     def start(self, maker: str, number: int = 0) -> Running:
         """Start a pod of a maker."""
         (template,) = [pod for one, pod in pods(self.objects) if one["metadata"]["name"] == maker]
         name = f"{PREFIX}{maker}-{number}"
-        self._started += 1
-        path = self.folder / f"{self._started}-{name}.yaml"
-        documents = [*self._adapted(copy.deepcopy(template), name)]
+        unique = f"{name}-{next(self._numbers)}"
+        path = self.folder / f"{unique}.yaml"
+        documents = [*self._adapted(copy.deepcopy(template), name, unique)]
         path.write_text("\n---\n".join(json.dumps(one) for one in documents))
         networks = [f"--network={words}" for words in self._attachments(maker, template)]
-        containers.run("kube", "play", *networks, path)
+        podman("kube", "play", *networks, path)
         return Running(name=name, pod=template, address=_address(name))
 
     def _attachments(self, maker: str, pod: Object) -> Iterator[str]:
@@ -135,7 +159,7 @@ class Cluster:
                 name = service["metadata"]["name"]
                 yield from (name, f"{name}.{self.namespace}.svc.cluster.local")
 
-    def _adapted(self, pod: Object, name: str) -> Iterator[Object]:
+    def _adapted(self, pod: Object, name: str, unique: str) -> Iterator[Object]:
         """Make of a template what podman runs: the maps it mounts, and the pod.
 
         Volumes of podman are not those of one pod, so each gets a name of its own.
@@ -150,14 +174,14 @@ class Cluster:
         if "state" not in {volume["name"] for volume in spec["volumes"]}:
             spec["volumes"].append({"name": "state", "persistentVolumeClaim": {}})
         for volume in spec["volumes"]:
-            yield from self._volume(volume, name)
-            volume["name"] = f"{name}-{volume['name']}-{self._started}"
+            own = f"{unique}-{volume['name']}"
+            yield from self._volume(volume, own, claim=f"{name}-claim")
+            volume["name"] = own
         for mount in mounts:
-            mount["name"] = f"{name}-{mount['name']}-{self._started}"
+            mount["name"] = f"{unique}-{mount['name']}"
         yield {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
 
-    def _volume(self, volume: Object, pod: str) -> Iterator[Object]:
-        own = f"{pod}-{volume['name']}-{self._started}-source"
+    def _volume(self, volume: Object, own: str, *, claim: str) -> Iterator[Object]:
         match volume:
             case {"secret": secret}:
                 del volume["secret"]
@@ -167,8 +191,8 @@ class Cluster:
                 found = self._config_map(source["name"])
                 source["name"] = own
                 yield found | {"metadata": {"name": own}}
-            case {"persistentVolumeClaim": claim}:
-                claim["claimName"] = _folder(f"{pod}-claim")
+            case {"persistentVolumeClaim": claimed}:
+                claimed["claimName"] = _folder(claim)
             case {"emptyDir": _}:
                 del volume["emptyDir"]
                 volume["persistentVolumeClaim"] = {"claimName": _folder(own)}
@@ -192,15 +216,15 @@ def _encoded(files: Mapping[str, bytes]) -> dict[str, str]:
 
 def _folder(name: str) -> str:
     """Make a folder that the pod's group may write, as fsGroup says, unless it is there."""
-    if not containers.run("volume", "ls", "-q", "--filter", f"name=^{name}$"):
-        containers.run("volume", "create", "--opt", "o=uid=65532,gid=65532", name)
+    if not podman("volume", "ls", "-q", "--filter", f"name=^{name}$"):
+        podman("volume", "create", "--opt", "o=uid=65532,gid=65532", name)
     return name
 
 
 def _address(pod: str) -> str:
     """Give an address of a pod that this machine reaches."""
-    infra = json.loads(containers.run("pod", "inspect", pod))["InfraContainerID"]
-    (found,) = json.loads(containers.run("inspect", infra))
+    infra = json.loads(podman("pod", "inspect", pod))["InfraContainerID"]
+    (found,) = json.loads(podman("inspect", infra))
     return str(next(one["IPAddress"] for one in found["NetworkSettings"]["Networks"].values()))
 
 
@@ -211,6 +235,6 @@ def clean() -> None:
         "volume": ["rm", "-f"],
         "network": ["rm", "-f"],
     }.items():
-        names = containers.run(kind, "ls", "--format", "{{.Name}}").split()
+        names = podman(kind, "ls", "--format", "{{.Name}}").split()
         if ours := [name for name in names if name.startswith(PREFIX)]:
-            containers.run(kind, *words, *ours)
+            podman(kind, *words, *ours)

@@ -121,6 +121,10 @@ MEANINGS: dict[str, tuple[Values, str]] = {
         together(given.RELAY_ALONE, given.ROUTES, {"tls": {"relay": "relay-tls"}}),
         "gatewayApi.routes[0].mode: passthrough goes with tls.relay",
     ),
+    "a test that writes beside its configuration": (
+        together(SERVICE, given.TESTS, {"tests": {"config": 'state = "state"'}}),
+        "tests.config: state: expected a path below /var/lib/openpcc",
+    ),
     "a status for nobody": (
         together(SERVICE, given.STATUS, {"status": {"policy": ""}}), "status: needs policy"
     ),

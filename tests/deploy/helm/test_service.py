@@ -58,14 +58,14 @@ def started(trial: Trial, folder: Path) -> Service:
         maps=maps, folder=folder,
     )  # fmt: skip
     names = [*(f"{name}-witness" for name in WITNESSES), "openpcc-log", "ingress"]
-    pods = {name: cluster.start(name) for name in names}
+    pods = cluster.start_all(names)
     before = log_set(trial.objects(trial.log_alone()))
     pods["openpcc-log"].wait("readinessProbe")
     with port_forward(pods["openpcc-log"].address, 8090) as port:
         trial.publish(f"http://127.0.0.1:{port}")
     cluster.objects = trial.objects(trial.whole())
-    for name in ("node-1", "node-2", "publisher", "gateway", "relay"):
-        pods[f"openpcc-{name}"] = cluster.start(f"openpcc-{name}")
+    names = [f"openpcc-{name}" for name in ("node-1", "node-2", "publisher", "gateway", "relay")]
+    pods |= cluster.start_all(names)
     pods["openpcc-gateway-1"] = cluster.start("openpcc-gateway", 1)
     for name in set(pods) - {"ingress"}:
         pods[name].wait("readinessProbe")

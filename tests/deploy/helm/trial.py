@@ -1,4 +1,4 @@
-"""A whole trial of the chart: folders of `openpcc init`, values made of them, and their Secrets."""
+"""A whole trial of the chart: the folders of `openpcc init`, its values, and its Secrets."""
 
 import base64
 import subprocess
@@ -11,6 +11,7 @@ from openpcc import __version__
 from openpcc.cli import local_ca
 from tests.deploy import containers
 from tests.deploy.helm.charting import Object, render
+from tests.deploy.helm.kubelet import podman
 from tests.deploy.helm.values import Values, together
 
 SERVICE, NAMESPACE = "chat.example", "openpcc"
@@ -22,9 +23,15 @@ LOG = "log.chat.example"
 
 KEY = "sk-" + "a" * 40
 IMAGE = "localhost/openpcc-server-chart:test"
-BEGIN: Values = {
+OFF: Values = {"enabled": False}
+BEGIN: Values = {"begin": {"before": "2999-01-01T00:00:00Z"}}
+IMAGES: Values = {
     "image": {"repository": "localhost/openpcc-server-chart", "tag": "test"},
-    "begin": {"before": "2999-01-01T00:00:00Z"},
+    "nodes": {
+        "simulated": {
+            "image": {"repository": containers.NODE.rpartition(":")[0], "tag": "test"},
+        },
+    },
 }
 TLS = 'tls_certificate = "tls/tls.crt"\ntls_key = "tls/tls.key"\n'
 
@@ -68,7 +75,7 @@ class Trial:
             "RUN cat /tmp/ca.pem >> $(python -m certifi)\nUSER 65532:65532\n"
         )
         (self.folder / "ca.pem").write_bytes(self.ca.root)
-        containers.run("build", "-q", "-t", IMAGE, "-f", recipe, self.folder)
+        podman("build", "-q", "-t", IMAGE, "-f", recipe, self.folder)
 
     def text(self, name: str) -> str:
         """Read a file of the folder."""
@@ -79,67 +86,51 @@ class Trial:
         return {"enabled": True, "config": self.text(config), "existingSecret": secret}
 
     def log_alone(self) -> Values:
-        """Give the values of the first step: a log, and nothing that needs a release."""
-        role = self.role("operator/log/log.toml", "openpcc-log")
-        return together(BEGIN, {"service": SERVICE, "log": role, "tls": {"ca": "openpcc-ca"}})
+        """Give what the README sets in the first step: a log, nothing that needs a release."""
+        without = {"gateway": OFF, "publisher": OFF, "status": OFF, "nodes": {"simulated": OFF}}
+        return together(IMAGES, without, {"tests": OFF, "tls": {"ca": "openpcc-ca"}})
 
     def whole(self) -> Values:
-        """Give the values of the second step, once the release is logged."""
+        """Give what it sets in the second step, and the roles of others beside it."""
         policy = self.text("public/policy.toml")
         relay = self.role("relay/relay.toml")
         proxy = self.role("operator/proxy/client.toml", "openpcc-proxy")
-        publisher = self.role("operator/publisher/publisher.toml", "openpcc-publisher")
+        client = self.client(proxy["config"])
         return together(
-            self.log_alone(),
+            IMAGES,
+            self.released(),
             {
-                "publisher": publisher | {"files": self.publisher_files()},
-                "gateway": self.role("operator/gateway/gateway.toml", "openpcc-gateway"),
                 "relay": relay | {"config": TLS + relay["config"]},
-                "proxy": proxy | {"policy": policy, "config": self.client("operator/proxy")},
-                "tls": {"relay": "openpcc-relay-tls", "proxy": "openpcc-proxy-tls"},
-                "status": {
-                    "enabled": True, "policy": policy, "existingSecret": "openpcc-status",
-                    "log": f"https://{LOG}:8443",
+                "proxy": proxy | {"policy": policy, "config": client},
+                "tls": {
+                    "relay": "openpcc-relay-tls", "proxy": "openpcc-proxy-tls", "ca": "openpcc-ca",
                 },
-                "tests": {"enabled": True, "policy": policy, "config": self.client("public")},
-                "nodes": self.nodes(),
+                "status": {"log": f"https://{LOG}:8443"},
+                "tests": {"config": client},
             },
         )  # fmt: skip
 
-    def publisher_files(self) -> Values:
-        """Give the public files beside the publisher's configuration, in base64."""
-        folder = self.folder / "operator/publisher"
-        return {
-            name: base64.b64encode((folder / name).read_bytes()).decode()
-            for name in ("ohttp-keys", "release.proof")
-            if (folder / name).exists()
-        }
+    def released(self) -> Values:
+        """Give what comes of logging the release, once it is."""
+        proof = self.folder / "operator/publisher/release.proof"
+        if not proof.exists():
+            return {}
+        encoded = base64.b64encode(proof.read_bytes()).decode()
+        release = self.text("operator/nodes/release").strip()
+        return {"publisher": {"files": {"release.proof": encoded}}, "nodes": {"release": release}}
 
-    def nodes(self) -> Values:
-        """Give the values of the simulated nodes."""
-        release = self.folder / "operator/nodes/release"
-        simulated = {
-            "enabled": True,
-            "config": self.text("operator/nodes/host.toml"),
-            "machines": ["openpcc-machine-1", "openpcc-machine-2"],
-            "image": {"repository": containers.NODE.rpartition(":")[0], "tag": "test"},
-        }
-        return {
-            "release": release.read_text().strip() if release.exists() else "",
-            "simulated": simulated,
-        }
-
-    def client(self, folder: str) -> str:
+    def client(self, text: str) -> str:
         """Give a client's configuration, for a relay with a certificate of the trial's CA."""
-        text = self.text(f"{folder}/client.toml").replace("http://openpcc", "https://openpcc")
-        return text + 'ca = "tls/ca.crt"\n'
+        return text.replace("http://openpcc", "https://openpcc") + 'ca = "tls/ca.crt"\n'
 
     def objects(self, values: Values) -> list[Object]:
         """Render the operator's release, those of the witnesses, and the Ingress's controller."""
-        found = render(values, namespace=NAMESPACE) + ingress()
+        file = str(self.folder / "operator/values.yaml")
+        found = render(values, file=file, namespace=NAMESPACE) + ingress()
         for number, name in enumerate(WITNESSES, 1):
             role = self.role(f"witness-{number}/witness.toml", f"witness-{number}")
-            found += render(together(BEGIN, {"witness": role}), name=name, namespace=NAMESPACE)
+            values = together(IMAGES, BEGIN, {"witness": role})
+            found += render(values, name=name, namespace=NAMESPACE)
         return found
 
     def secrets(self) -> dict[str, dict[str, bytes]]:
@@ -163,7 +154,7 @@ class Trial:
 
     def publish(self, log: str) -> None:
         """Measure the node's image, sign a release of it, log it, list it, as the README says."""
-        measured = containers.run(
+        measured = podman(
             "run", "--rm", containers.NODE, "python", "-m", "node_image.measure", "simulated",
             "--manifest", f"embedded={__version__}", "--model", "demo=/usr/share/openpcc/model",
         )  # fmt: skip

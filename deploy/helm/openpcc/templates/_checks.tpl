@@ -111,6 +111,11 @@ is wrong is named at once. Called once, by configmaps.yaml.
 {{- end -}}
 {{- if and $v.tests.enabled (not (and $v.tests.config $v.tests.policy)) -}}
 {{- $found = append $found "tests: needs config and policy of a client" -}}
+{{- else if $v.tests.enabled -}}
+{{- $state := get ($v.tests.config | fromToml) "state" | toString -}}
+{{- if not (hasPrefix "/var/lib/openpcc/" $state) -}}
+{{- $found = append $found (printf "tests.config: state: expected a path below /var/lib/openpcc, found %q" $state) -}}
+{{- end -}}
 {{- end -}}
 {{- $roles := include "openpcc.roles" . | fromYaml -}}
 {{- range $index, $rule := $v.ingress.rules -}}

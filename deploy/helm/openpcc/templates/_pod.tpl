@@ -47,7 +47,7 @@ spec:
   {{- end }}
   {{- include "openpcc.place" . | nindent 2 }}
   initContainers:
-    # Private files have to belong to the program alone, which those of a Secret's volume do not.
+    # One folder as `openpcc init` wrote it, in memory, whose files belong to the program alone.
     - name: prepare
       command: [sh, -ec]
       args:
