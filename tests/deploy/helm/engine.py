@@ -3,12 +3,14 @@
     engine.py render CHART    [{"values": …}, …]    [{"objects": […], "notes": …} | {"error": …}, …]
     engine.py lint CHART      [{"values": …}, …]    [[text, …], …]
     engine.py check VERSION   [object, …]           [text | null, …]
+    engine.py read FILE       null                  what stands in a YAML file
 
 `check` says what is wrong with each object, unknown members included; null is nothing.
 """
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,9 @@ NOTES = "openpcc/templates/NOTES.txt"
 def main() -> None:
     task, what = sys.argv[1:]
     given = json.load(sys.stdin)
-    json.dump({"render": render, "lint": lint, "check": check}[task](what, given), sys.stdout)
+    tasks: dict[str, Callable[[str, Any], object]]
+    tasks = {"render": render, "lint": lint, "check": check, "read": lambda path, _: read(path)}
+    json.dump(tasks[task](what, given), sys.stdout)
 
 
 def render(chart_path: str, requests: list[dict[str, Any]]) -> list[dict[str, Any]]:
