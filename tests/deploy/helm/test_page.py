@@ -10,6 +10,9 @@ from tests.deploy.helm.values import MATRIX
 
 pytestmark = pytest.mark.deploy
 
+FILES = (".key", ".token", ".crt")
+"""Of Secrets: no values."""
+
 PAGE = (CHART / "README.md").read_text()
 
 
@@ -39,7 +42,7 @@ def test_commands_set_values_that_there_are(values: Object):
 def test_values_that_are_named_are_there(values: Object):
     roots = "|".join(values)
     named = set(re.findall(rf"`((?:{roots})(?:\.[a-z]\w+)+)", PAGE))
-    for name in {one for one in named if not one.endswith((".key", ".crt"))}:
+    for name in {one for one in named if not one.endswith(FILES)}:
         found: Any = values
         for part in name.split("."):
             assert part in found, name
