@@ -24,16 +24,19 @@ say() { echo "first-start: $*" >&2; }
 value() { sed -n "s/^$1=//p" "$env" | tail -1; }
 tokens=$(value COMPOSE_PROFILES | grep -cw tokens || true)
 node_image=$(value OPENPCC_NODE_IMAGE)
-listen=$(value LOG_LISTEN)
-log=http://${listen:-127.0.0.1:8090}
+node_image=${node_image:-localhost/openpcc-node:latest}
+port=$(value LOG_LISTEN)
+port=${port##*:}
+log=http://127.0.0.1:${port:-8090}
 
-own() { # WHO PATH…: to the user that the container runs as
+own() { # WHO PATH…, below DIR: to the user that the container runs as
   local who=$1
   shift
-  if [[ $(id -u) == 0 || $engine == docker ]]; then
-    chown -R "$who" "$@"
+  if [[ $(id -u) == 0 ]]; then
+    (cd "$dir" && chown -R "$who" "$@")
   else
-    podman unshare chown -R "$who" "$@"
+    "$engine" run --rm --network none --user 0 -v "$dir:/dir" -w /dir "$node_image" \
+      chown -R "$who" "$@"
   fi
 }
 
@@ -61,17 +64,17 @@ if [[ -e $dir/operator/nodes/release ]]; then
 fi
 
 say 1 log
-own 65532:65532 "$dir"/witness-* "$dir/operator/log"
+own 65532:65532 witness-1 witness-2 witness-3 operator/log
 for number in 1 2 3; do
   once "witness-$number" openpcc-witness init --config /etc/openpcc/witness.toml
 done
 once log openpcc-log init --config /etc/openpcc/log.toml
 "${compose[@]}" up -d witness-1 witness-2 witness-3 log
-wait_ready log 9090 witness-1 9091 witness-2 9091 witness-3 9091
+wait_ready log 9090
 
 say 2 release
 "$engine" run --rm --network none --read-only --cap-drop ALL \
-  "${node_image:-localhost/openpcc-node:latest}" openpcc-measure >"$dir/operator/simulated.toml"
+  "$node_image" openpcc-measure >"$dir/operator/simulated.toml"
 cat "$dir/operator/simulated.toml" >>"$dir/operator/release.toml"
 send=(--to "$log" --token-file "$dir/status-signer-1/log.token")
 openpcc-log publish "$dir/operator/release.toml" --out "$dir/operator/release.json" --yes \
@@ -84,12 +87,12 @@ openpcc-log status --first --accept "$dir/operator/publisher/release.proof" --ye
   --out "$dir/status-signer-1/newest.json" "${send[@]}"
 
 say 4 service
-own 65532:65532 "$dir"/status-signer-1 "$dir"/relay "$dir"/operator/{publisher,gateway,nodes} "$dir/tls"
+own 65532:65532 status-signer-1 relay operator/publisher operator/gateway operator/nodes tls
 once publisher openpcc-gateway publisher-init --config /etc/openpcc/publisher.toml
 if ((tokens)); then
-  own 65532:65532 "$dir/operator/issuer"
-  own 999:999 "$dir/operator/postgres"
-  own 999:1000 "$dir/operator/valkey"
+  own 65532:65532 operator/issuer
+  own 999:999 operator/postgres
+  own 999:1000 operator/valkey
   "${compose[@]}" up -d postgres valkey
   until once issuer openpcc-issuer init --config /etc/openpcc/issuer.toml; do
     ((SECONDS < ${PATIENCE:-180})) || exit 1
@@ -97,7 +100,8 @@ if ((tokens)); then
   done
 fi
 "${compose[@]}" up -d
-wait_ready node-1 8081 node-2 8081 publisher 9002 gateway-1 9001 gateway-2 9001 relay 9000
+# Gateways are ready when there is a publication, and that is when the nodes are.
+wait_ready relay 9000 gateway-1 9001 gateway-2 9001
 
 if ((tokens)); then
   say 5 account

@@ -2,9 +2,10 @@
 
 No image registry is reached: the base is a Debian of the same release, made by mmdebstrap
 (`images/base.sh`), and the wheels come by pip, each held to the hash of its lock. The store is kept
-between runs and podman caches what it builds, so a second run takes seconds.
+between runs; an image is built again when something of it has changed.
 """
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -67,15 +68,43 @@ def run(*words: str | Path, seconds: float = 120, check: bool = True) -> str:
 
 def built(*kinds: str) -> None:
     """See that the images are there, made of the working tree as it is."""
+    state = context_digest()
+    for kind in kinds:
+        if built_of(kind) != state:
+            build(kind)
+            (STORE / f"{kind}.built").write_text(state)
+
+
+def built_of(kind: str) -> str:
+    """Say of what an image was made; nothing, if there is none."""
+    note = STORE / f"{kind}.built"
+    there = run("images", "-q", f"localhost/openpcc-{kind}:test")
+    return note.read_text() if there and note.exists() else ""
+
+
+def context_digest() -> str:
+    """Digest what a build may see (.dockerignore), which podman takes many seconds to compare."""
+    digest = hashlib.sha256()
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    for name in sorted(line[1:] for line in lines if line.startswith("!")):
+        place = ROOT / name
+        for path in [place] if place.is_file() else sorted(place.rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                digest.update(f"{path.relative_to(ROOT)} {path.stat().st_mode:o}\n".encode())
+                digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def build(kind: str) -> None:
+    """Build an image, and the base that it stands on."""
     if not run("images", "-q", BASE):
         script(HERE / "images" / "base.sh", podman(), BASE)
     wheels = ROOT / "build" / "wheels"
-    for kind in kinds:
-        fetch_wheels(ROOT / "deploy" / "images" / f"{kind}.lock", wheels)
-    fetch_wheels(ROOT / "deploy" / "images" / "build.lock", wheels)
+    for lock in (f"{kind}.lock", "build.lock"):
+        fetch_wheels(ROOT / "deploy" / "images" / lock, wheels)
     script(
         ROOT / "deploy" / "images" / "build.sh",
-        "--base", BASE, "--tag", "test", "--wheels", wheels, *kinds,
+        "--base", BASE, "--tag", "test", "--wheels", wheels, kind,
     )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -112,9 +113,10 @@ def called(*command: str | Path, seconds: float, check: bool = True) -> str:
 
 def begun(folder: Path) -> Stack:
     """Make images and a deployment, and begin it."""
-    containers.built("server", "node")
-    if not containers.run("images", "-q", "localhost/prometheus"):
-        containers.script(HERE / "others.sh", containers.podman())
+    with ThreadPoolExecutor(1) as pool:  # one waits for the disk while the other computes
+        others = pool.submit(make_others)
+        containers.built("server", "node")
+        others.result()
     relay, issuer, log = (free_port() for _ in range(3))
     called(
         BIN / "openpcc", "init", folder, "--service", "llm.example", "--kind", "compose",
@@ -130,6 +132,12 @@ def begun(folder: Path) -> Stack:
     stack.down()  # what a killed run left
     stack.follow("Begin and start", seconds=300)
     return stack
+
+
+def make_others() -> None:
+    """Make the images of other people's programs, once."""
+    if not containers.run("images", "-q", "localhost/prometheus"):
+        containers.script(HERE / "others.sh", containers.podman())
 
 
 def free_port() -> int:
