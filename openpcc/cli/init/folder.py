@@ -11,7 +11,7 @@ What a kill leaves is the folder of 1, whose name begins with a dot; nothing eve
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +49,11 @@ class Draft:
         with os.fdopen(descriptor, "wb") as out:
             os.fchmod(descriptor, mode)
             out.write(file.bytes)
+
+    def open(self, paths: Iterable[Path]) -> None:
+        """Let everybody read files that another program made: nothing in them is secret."""
+        for path in paths:
+            path.chmod(0o644)
 
     def make(self, name: str) -> None:
         """Make a folder and those above it."""

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 
 from openpcc.cli import service_files, toml
 from openpcc.cli.init import servers
-from openpcc.cli.init.answers import Kind
 from openpcc.cli.init.deployment import Deployment
 from openpcc.cli.init.folder import File
 from openpcc.cli.init.keys import seed
+from openpcc.cli.init.questions import Kind
 from openpcc.cli.service_files import Table
 
 DEMO_BUDGET = 1024

@@ -9,7 +9,8 @@ Paths are relative to the configuration file that names them, or what containers
 from dataclasses import dataclass
 from typing import assert_never
 
-from openpcc.cli.init.answers import FIRST_PORT, Answers, Kind
+from openpcc.cli.init.answers import Answers
+from openpcc.cli.init.questions import FIRST_PORT, Kind
 
 PORTS = {"relay": 8000, "gateway": 8001, "publisher": 8002, "issuer": 8003,
          "log": 8090, "witness": 8091, "node": 8080}  # fmt: skip

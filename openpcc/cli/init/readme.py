@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from openpcc.cli.init.answers import Answers, Kind
+from openpcc.cli.init.answers import Answers
+from openpcc.cli.init.questions import Kind
 from openpcc.cli.init.steps import Step
 
 

@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 from openpcc import __version__
 from openpcc.cli import service_files, toml
-from openpcc.cli.init.answers import Kind
 from openpcc.cli.init.deployment import Deployment
 from openpcc.cli.init.folder import File
 from openpcc.cli.init.keys import seed
+from openpcc.cli.init.questions import Kind
 from openpcc.cli.service_files import Table
 
 RELEASE_DAYS = 30

@@ -7,8 +7,9 @@ from typing import assert_never
 
 from openpcc import __version__
 from openpcc.cli.init import cluster
-from openpcc.cli.init.answers import Answers, Kind
+from openpcc.cli.init.answers import Answers
 from openpcc.cli.init.places import Places
+from openpcc.cli.init.questions import Kind
 
 
 @dataclass(frozen=True, kw_only=True)

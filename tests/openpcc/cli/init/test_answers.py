@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openpcc.cli.init.answers import QUESTIONS, Answers, Kind, decide
+from openpcc.cli.init.answers import Answers, decide
 from openpcc.cli.init.places import Places
+from openpcc.cli.init.questions import QUESTIONS, Kind
 from openpcc.errors import ConfigurationError
 
 SERVICE: dict[str, object] = {"service": "llm.example"}

@@ -2,8 +2,11 @@
 
 import io
 import json
+import os
 import shutil
 import stat
+import subprocess
+import sys
 import tomllib
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -211,6 +214,13 @@ def test_values_and_variables_are_what_tools_read(made: Path) -> None:
     )
 
 
+def test_a_flag_of_nothing_is_refused_and_not_passed_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["init", str(tmp_path / "new"), "--service", "a.example", "--nodes", "0"]) == 2
+    assert "nodes: expected 1 to 64, found 0" in capsys.readouterr().err
+
+
 def test_it_refuses_to_begin_again(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = (made / "operator/log/secrets/log.key").read_bytes()
     assert main(["init", str(made), "--service", "a.example"]) == 2
@@ -227,3 +237,32 @@ def test_answers_come_from_a_file_and_flags_go_before_them(tmp_path: Path) -> No
     answers.write_text("witnesses = 0\nwitnesess = 3\n")
     assert main(["init", str(tmp_path / "no"), "--answers", str(answers)]) == 2
     assert not (tmp_path / "no").exists()
+
+
+def test_a_person_at_a_terminal_is_asked(tmp_path: Path) -> None:
+    ours, theirs = os.openpty()
+    words = [sys.executable, "-m", "openpcc.cli.main", "init", str(tmp_path / "new"), "--json"]
+    with os.fdopen(theirs) as terminal, subprocess.Popen(
+        [*words, "--witnesses", "1"], stdin=terminal, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, text=True,
+    ) as process:  # fmt: skip
+        os.write(ours, b"c.example\nkubernetes\n\ntdx, sev-snp\n\n")
+        out, errors = process.communicate(timeout=60)
+    os.close(ours)
+    assert process.returncode == 0, errors
+    said = json.loads(out)
+    assert (said["service"], said["kind"], said["simulated"]) == ("c.example", "kubernetes", False)
+    policy = tomllib.loads((tmp_path / "new/public/policy.toml").read_text())
+    assert policy["attestation"]["platforms"] == ["tdx", "sev-snp"]
+    assert len(policy["log"]["witnesses"]) == 1
+    assert errors.count("?") == 5
+
+
+def test_nobody_is_asked_where_nobody_is(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "openpcc.cli.main", "init", str(tmp_path / "new")]
+    done = subprocess.run(
+        words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("openpcc: service: missing")
+    assert done.stderr.count("\n") == 1
