@@ -1,6 +1,6 @@
 """Values of the Helm chart, for each who installs it: operator, relay, witnesses. Pure.
 
-The chart runs one role for others as well as many for the operator (deploy/helm/README.md). Secrets
+The chart runs one role for others as well as many for the operator (deploy/helm/openpcc/README.md). Secrets
 are made before, out of the folders: none stands in values.
 """
 
@@ -31,7 +31,7 @@ def files(found: Deployment, made: Mapping[str, bytes]) -> Iterator[File]:
 
 
 def secrets(answers: Answers) -> list[str]:
-    """Give the commands that make the operator's Secrets."""
+    """Give the commands that make the namespace, and the operator's Secrets in it."""
     name = answers.name
     sources = {
         f"{name}-log": "operator/log/secrets",
@@ -46,7 +46,8 @@ def secrets(answers: Answers) -> list[str]:
         for number in range(1, answers.nodes + 1):
             sources[f"{name}-machine-{number}"] = f"operator/nodes/machine-{number}"
     create = f"kubectl -n {answers.namespace} create secret generic"
-    return [f"{create} {one} --from-file={path}" for one, path in sources.items()]
+    made = [f"{create} {one} --from-file={path}" for one, path in sources.items()]
+    return [f"kubectl create namespace {answers.namespace}", *made]
 
 
 def _operator(found: Deployment, texts: Mapping[str, str], ohttp_keys: bytes) -> Values:

@@ -26,6 +26,9 @@ class Step:
     servers: bool = False
 
 
+FIRST_WITHOUT = ("gateway", "publisher", "status", "tests")
+"""Roles of the chart that wait for a release."""
+
 POLICY = "status-signer-1/policy.toml"
 PROOF = "operator/publisher/release.proof"
 TOKEN = "operator/log/secrets/log.token"  # noqa: S105 -- a path
@@ -213,7 +216,7 @@ def _compose(answers: Answers) -> Iterator[Step]:
 def _kubernetes(answers: Answers, places: Places, model_folder: str) -> Iterator[Step]:
     chart = f"{answers.name} $OPENPCC/deploy/helm/openpcc -n {answers.namespace}"
     values = "-f operator/values.yaml"
-    later = " ".join(f"--set {one}.enabled=false" for one in ("gateway", "publisher", "status"))
+    later = " ".join(f"--set {one}.enabled=false" for one in FIRST_WITHOUT)
     yield Step(
         title="Make the Secrets",
         text="Of the operator's folders; witnesses and relay do the same with theirs.",
@@ -221,7 +224,7 @@ def _kubernetes(answers: Answers, places: Places, model_folder: str) -> Iterator
     )
     yield Step(
         title="Install the log",
-        text="`OPENPCC` is the source tree, deploy/helm/README.md the chart's. The witnesses run.",
+        text="`OPENPCC` is the source tree, deploy/helm/openpcc/README.md the chart's. The witnesses run.",
         commands=[f"helm install {chart} {values} {later}"],
     )
     yield _release(answers, places, model_folder)
