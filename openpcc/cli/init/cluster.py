@@ -1,7 +1,7 @@
 """Values of the Helm chart, for each who installs it: operator, relay, witnesses. Pure.
 
-The chart runs one role for others as well as many for the operator (deploy/helm/openpcc/README.md). Secrets
-are made before, out of the folders: none stands in values.
+The chart runs one role for others as well as many for the operator. Secrets are made before, out of
+the folders: none stands in values. deploy/helm/openpcc/README.md has the whole order.
 """
 
 import base64

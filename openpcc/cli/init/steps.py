@@ -224,7 +224,8 @@ def _kubernetes(answers: Answers, places: Places, model_folder: str) -> Iterator
     )
     yield Step(
         title="Install the log",
-        text="`OPENPCC` is the source tree, deploy/helm/openpcc/README.md the chart's. The witnesses run.",
+        text="`OPENPCC` is the source tree; deploy/helm/openpcc/README.md is the chart's page. The "
+        "witnesses run before.",
         commands=[f"helm install {chart} {values} {later}"],
     )
     yield _release(answers, places, model_folder)
