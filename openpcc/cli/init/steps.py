@@ -29,6 +29,9 @@ class Step:
 FIRST_WITHOUT = ("gateway", "publisher", "status", "tests")
 """Roles of the chart that wait for a release."""
 
+INSTALLED = "/etc/openpcc"
+"""Where a machine has the folder of its role."""
+
 POLICY = "status-signer-1/policy.toml"
 PROOF = "operator/publisher/release.proof"
 TOKEN = "operator/log/secrets/log.token"  # noqa: S105 -- a path
@@ -55,27 +58,41 @@ def _by_hand(answers: Answers, places: Places, model_folder: str) -> Iterator[St
     yield _status(answers, places)
     yield _nodes(answers)
     if answers.tokens:
-        yield from _issuer()
-    yield from _service()
-    yield _chat(answers, ready=f"`http://{places.of('gateway').control}/readyz` says when.")
+        yield from _issuer(answers)
+    yield from _service(answers)
+    port = places.of("gateway").control.rpartition(":")[2]
+    yield _chat(answers, ready=f"`http://127.0.0.1:{port}/readyz` of the gateway says when.")
+
+
+def _config(answers: Answers, folder: str, name: str) -> str:
+    """Name a configuration: in this folder, or where its own machine has it."""
+    place = folder if answers.kind is Kind.LOCAL else INSTALLED
+    return f"--config {place}/{name}.toml"
 
 
 def _log(answers: Answers) -> Iterator[Step]:
     numbers = range(1, answers.witnesses + 1)
-    configs = [f"openpcc-witness --config witness-{n}/witness.toml" for n in numbers]
+    witnesses = dict.fromkeys(_config(answers, f"witness-{n}", "witness") for n in numbers)
+    log = _config(answers, "operator/log", "log")
     yield Step(
         title="Begin witnesses and log",
-        text="Once. A log or witness that lost its state must not begin anew.",
+        text=f"Once. A log or witness that lost its state must not begin anew.{_where(answers)}",
         commands=[
-            *(one.replace("witness --", "witness init --", 1) for one in configs),
-            "openpcc-log init --config operator/log/log.toml",
+            *(f"openpcc-witness init {one}" for one in witnesses),
+            f"openpcc-log init {log}",
         ],
     )
     yield Step(
         title="Run them",
-        commands=[*configs, "openpcc-log --config operator/log/log.toml"],
+        commands=[*(f"openpcc-witness {one}" for one in witnesses), f"openpcc-log {log}"],
         servers=True,
     )
+
+
+def _where(answers: Answers) -> str:
+    if answers.kind is Kind.LOCAL:
+        return ""
+    return f" On each one's machine, where its folder is {INSTALLED}; so below as well."
 
 
 def _release(answers: Answers, places: Places, model_folder: str) -> Step:
@@ -100,12 +117,18 @@ def _release(answers: Answers, places: Places, model_folder: str) -> Step:
         line = publish.format(form="toml" if first else "json", who=f"release-signer-{number}")
         line += " --out operator/release.json" if first else ""
         commands.append(line + (send if last else "   # exit 1"))
-    where = "" if answers.kind is Kind.LOCAL else "Run the first line in the nodes' image. "
-    text = (where if answers.simulated else "") + (
+    text = _source(answers) + (
         "Each signer reads what it says and types yes. The last one sends it; what comes back is "
         "the proof that the publisher staples, and the hash that every node is started with."
     )
     return Step(title="Sign the release", text=text, commands=commands)
+
+
+def _source(answers: Answers) -> str:
+    """Say where the manifest comes from."""
+    if not answers.simulated:
+        return "Put the image's release.toml there, with what it names: docs/node-image.md. "
+    return "" if answers.kind is Kind.LOCAL else "Run the first line in the nodes' image. "
 
 
 def _status(answers: Answers, places: Places) -> Step:
@@ -156,32 +179,34 @@ def _nodes(answers: Answers) -> Step:
     )
 
 
-def _issuer() -> Iterator[Step]:
-    config = "--config operator/issuer/issuer.toml"
+def _issuer(answers: Answers) -> Iterator[Step]:
+    config = _config(answers, "operator/issuer", "issuer")
+    add = f"openpcc-issuer account add first-user {config}"
+    local = answers.kind is Kind.LOCAL
     yield Step(
         title="Begin the issuer, and open an account",
-        text="The API key is printed once: it is what `credential` names.",
+        text="The API key is printed once: it is what `credential` of the client names.",
         commands=[
             f"openpcc-issuer init {config}",
-            f"(umask 077; openpcc-issuer account add first-user {config} > public/credential)",
+            f"(umask 077; {add} > public/credential)" if local else add,
         ],
     )
     yield Step(title="Run it", commands=[f"openpcc-issuer {config}"], servers=True)
 
 
-def _service() -> Iterator[Step]:
-    publisher = "operator/publisher/publisher.toml"
+def _service(answers: Answers) -> Iterator[Step]:
+    publisher = _config(answers, "operator/publisher", "publisher")
     yield Step(
         title="Begin the publisher's chain",
         text="Once. A publisher that lost its state must not begin anew.",
-        commands=[f"openpcc-gateway publisher-init --config {publisher}"],
+        commands=[f"openpcc-gateway publisher-init {publisher}"],
     )
     yield Step(
         title="Run publisher, gateway and relay",
         commands=[
-            f"openpcc-gateway --role publisher --config {publisher}",
-            "openpcc-gateway --config operator/gateway/gateway.toml",
-            "openpcc-relay --config relay/relay.toml",
+            f"openpcc-gateway --role publisher {publisher}",
+            f"openpcc-gateway {_config(answers, 'operator/gateway', 'gateway')}",
+            f"openpcc-relay {_config(answers, 'relay', 'relay')}",
         ],
         servers=True,
     )
