@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from tests.deploy.tools import python
 
@@ -42,7 +43,7 @@ class Terraform:
         )
         said = " ".join((done.stdout + done.stderr).replace("│", " ").split())
         assert (done.returncode == 0) is ok, said[said.find("Error:") :]
-        return said if not arguments[-1].startswith("-json") else done.stdout
+        return said
 
     def plan(self, folder: str, *arguments: str, ok: bool = True) -> str:
         """Plan; return what was printed."""
@@ -51,8 +52,9 @@ class Terraform:
     def init(self, folder: str) -> str:
         return self.run(folder, "init", "-input=false", "-no-color")
 
-    def state(self, folder: str) -> str:
-        return (self.tree / folder / "terraform.tfstate").read_text()
+    def state(self, folder: str) -> dict[str, Any]:
+        """Read what the last apply left."""
+        return dict(json.loads((self.tree / folder / "terraform.tfstate").read_text()))
 
 
 def write_variables(folder: Path, name: str, values: Mapping[str, object]) -> None:

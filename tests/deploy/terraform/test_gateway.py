@@ -2,7 +2,6 @@
 
 import base64
 import configparser
-import json
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -38,7 +37,7 @@ def made(terraform: Terraform, source: str) -> dict[str, Any]:
     write_variables(terraform.tree / folder, "all", values)
     terraform.init(folder)
     terraform.run(folder, "apply", "-auto-approve", "-input=false", "-no-color")
-    text = json.loads(terraform.run(folder, "output", "-json"))["user_data"]["value"]
+    text = terraform.state(folder)["outputs"]["user_data"]["value"]
     assert text.startswith("#cloud-config\n")
     document = yaml.safe_load(text)
     assert isinstance(document, dict)

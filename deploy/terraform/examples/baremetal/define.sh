@@ -4,7 +4,7 @@
 #   define.sh HOST NODE...      by ssh, to qemu+ssh://HOST/system; defines, does not start
 #   define.sh --print FOLDER    writes the files, checks them by libvirt's schemas, and goes nowhere
 #
-# HOST needs libvirt 10.5 for sev-snp or 11.6 for tdx, and the files of the image folder.
+# HOST needs a libvirt that knows the launch security, and the files of the image folder.
 set -euo pipefail
 here=$(dirname "$(realpath "$0")")
 output() { terraform -chdir="$here" output -json "$1"; }

@@ -65,36 +65,17 @@ run "takes_snapshots_of_before" {
   }
 }
 
-run "refuses_a_region_for_a_zone" {
+run "refuses_what_is_none_of_these" {
   command = plan
   variables {
     availability_zone = "us-east-2"
+    instance_type     = "m7i.2xlarge"
+    vpc_cidr          = "10.82.0.1/24"
+    snapshots         = { node = "node", host = "host" }
+    gateway_vpc       = "gateways"
+    disk_gib          = 9
   }
-  expect_failures = [var.availability_zone]
-}
-
-run "refuses_a_type_without_sev_snp" {
-  command = plan
-  variables {
-    instance_type = "m7i.2xlarge"
-  }
-  expect_failures = [var.instance_type]
-}
-
-run "refuses_a_disk_too_small" {
-  command = plan
-  variables {
-    disk_gib = 9
-  }
-  expect_failures = [var.disk_gib]
-}
-
-run "refuses_a_vpc_that_is_none" {
-  command = plan
-  variables {
-    vpc_cidr = "10.82.0.1/24"
-  }
-  expect_failures = [var.vpc_cidr]
+  expect_failures = [var.availability_zone, var.instance_type, var.vpc_cidr, var.snapshots, var.gateway_vpc, var.disk_gib]
 }
 
 run "refuses_a_vpc_too_wide" {
@@ -111,22 +92,6 @@ run "refuses_a_vpc_without_room" {
     vpc_cidr = "10.82.0.0/29"
   }
   expect_failures = [var.vpc_cidr]
-}
-
-run "refuses_snapshots_by_name" {
-  command = plan
-  variables {
-    snapshots = { node = "node", host = "host" }
-  }
-  expect_failures = [var.snapshots]
-}
-
-run "refuses_gateways_by_name" {
-  command = plan
-  variables {
-    gateway_vpc = "gateways"
-  }
-  expect_failures = [var.gateway_vpc]
 }
 
 run "refuses_disks_of_another_release" {

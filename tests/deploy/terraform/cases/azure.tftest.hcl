@@ -87,44 +87,17 @@ run "says_the_zone" {
   }
 }
 
-run "refuses_a_location_of_two_words" {
+run "refuses_what_is_none_of_these" {
   command = plan
   variables {
-    location = "East US 2"
-  }
-  expect_failures = [var.location]
-}
-
-run "refuses_a_fourth_zone" {
-  command = plan
-  variables {
-    zone = "4"
-  }
-  expect_failures = [var.zone]
-}
-
-run "refuses_a_size_without_sev_snp" {
-  command = plan
-  variables {
-    size = "Standard_NC40ads_H100_v5"
-  }
-  expect_failures = [var.size]
-}
-
-run "refuses_a_storage_account_with_hyphens" {
-  command = plan
-  variables {
+    location        = "East US 2"
+    zone            = "4"
+    size            = "Standard_NC40ads_H100_v5"
     storage_account = "openpcc-disks"
+    subnet_cidr     = "10.81.0.1/24"
+    gateway_network = "gateways"
   }
-  expect_failures = [var.storage_account]
-}
-
-run "refuses_subnet_that_is_none" {
-  command = plan
-  variables {
-    subnet_cidr = "10.81.0.1/24"
-  }
-  expect_failures = [var.subnet_cidr]
+  expect_failures = [var.location, var.zone, var.size, var.storage_account, var.subnet_cidr, var.gateway_network]
 }
 
 run "refuses_subnet_without_room" {
@@ -133,14 +106,6 @@ run "refuses_subnet_without_room" {
     subnet_cidr = "10.81.0.0/30"
   }
   expect_failures = [var.subnet_cidr]
-}
-
-run "refuses_a_network_by_name" {
-  command = plan
-  variables {
-    gateway_network = "gateways"
-  }
-  expect_failures = [var.gateway_network]
 }
 
 run "refuses_disks_of_another_release" {

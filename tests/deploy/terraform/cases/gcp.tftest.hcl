@@ -86,36 +86,19 @@ run "ends_a_flex_start_machine" {
   }
 }
 
-run "refuses_a_short_project" {
+run "refuses_what_is_none_of_these" {
   command = plan
   variables {
-    project = "demo"
-  }
-  expect_failures = [var.project]
-}
-
-run "refuses_another_region" {
-  command = plan
-  variables {
-    region = "US"
-  }
-  expect_failures = [var.region]
-}
-
-run "refuses_zone_of_another_region" {
-  command = plan
-  variables {
-    zone = "europe-west4-c"
-  }
-  expect_failures = [var.zone]
-}
-
-run "refuses_machine_without_tdx" {
-  command = plan
-  variables {
+    project      = "demo"
+    region       = "US"
     machine_type = "n2d-standard-4"
+    provisioning = "PREEMPTIBLE"
+    run_hours    = 169
+    disk_type    = "pd-standard"
+    subnet_cidr  = "10.80.0.1/24"
+    disk_gib     = 9
   }
-  expect_failures = [var.machine_type]
+  expect_failures = [var.project, var.region, var.machine_type, var.provisioning, var.run_hours, var.disk_type, var.subnet_cidr, var.disk_gib]
 }
 
 run "refuses_eight_gpus" {
@@ -124,46 +107,6 @@ run "refuses_eight_gpus" {
     machine_type = "a3-highgpu-8g"
   }
   expect_failures = [var.machine_type]
-}
-
-run "refuses_another_provisioning" {
-  command = plan
-  variables {
-    provisioning = "PREEMPTIBLE"
-  }
-  expect_failures = [var.provisioning]
-}
-
-run "refuses_endless_hours" {
-  command = plan
-  variables {
-    run_hours = 169
-  }
-  expect_failures = [var.run_hours]
-}
-
-run "refuses_a_disk_too_small" {
-  command = plan
-  variables {
-    disk_gib = 9
-  }
-  expect_failures = [var.disk_gib]
-}
-
-run "refuses_another_disk" {
-  command = plan
-  variables {
-    disk_type = "pd-standard"
-  }
-  expect_failures = [var.disk_type]
-}
-
-run "refuses_subnet_that_is_none" {
-  command = plan
-  variables {
-    subnet_cidr = "10.80.0.1/24"
-  }
-  expect_failures = [var.subnet_cidr]
 }
 
 run "refuses_subnet_without_room" {
@@ -180,4 +123,12 @@ run "refuses_disks_of_another_release" {
     release = "b4d451ec23463726f72c43d64c710968f6b602cd653b4de8adee1b556240a829"
   }
   expect_failures = [terraform_data.disks]
+}
+
+run "refuses_zone_of_another_region" {
+  command = plan
+  variables {
+    zone = "europe-west4-c"
+  }
+  expect_failures = [var.zone]
 }
