@@ -81,11 +81,11 @@ def check_url(name: str, text: str) -> None:
     """
     try:
         parts = urlsplit(text)
-        port = parts.port or 1
+        nowhere = parts.port == 0
     except ValueError:
         raise refused(name, expected="a URL like https://host:port", value=text) from None
-    plain = not (parts.query or parts.fragment or parts.username or parts.password)
-    if parts.scheme not in ("http", "https") or not parts.hostname or not plain or not port:
+    plain = not (parts.query or parts.fragment or parts.username or parts.password or nowhere)
+    if parts.scheme not in ("http", "https") or not parts.hostname or not plain:
         raise refused(name, expected="a URL like https://host:port", value=text)
     if len(text) > MAX_URL:
         raise refused(name, expected=f"at most {MAX_URL} characters", value=text)

@@ -128,6 +128,8 @@ def write(path: Path, settings: dict[str, object]) -> Path:
         ({"ohttp_keys": ["missing.json"]}, ["missing.json", "No such file"]),
         ({"publisher": "127.0.0.1:9"}, ["publisher", "URL"]),
         ({"log": "http://user:pw@log.example"}, ["log", "URL"]),
+        ({"log": "http://log.example:0"}, ["log", "URL"]),
+        ({"log": "http://log.example:x"}, ["log", "URL"]),
         ({"tls_key": "k.pem"}, ["tls_certificate", "both"]),
         ({"ca": "missing.pem"}, ["missing.pem", "PEM"]),
     ],
