@@ -25,6 +25,7 @@ def _missing(fixtures: set[str]) -> str | None:
     return None
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Take out what cannot run here."""
     missing = {item: _missing(set(getattr(item, "fixturenames", ()))) for item in items}
