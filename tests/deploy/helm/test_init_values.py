@@ -1,4 +1,4 @@
-"""The values that `openpcc init` writes render as they are, for every answer that changes them."""
+"""The values that `openpcc init` writes render as they are, for the answers that change them."""
 
 from pathlib import Path
 
@@ -11,16 +11,13 @@ pytestmark = pytest.mark.deploy
 
 STORE = ["--store", "rediss://gateway@valkey.example:6379"]
 ANSWERS = {
-    "as it is": [],
     "simulated": ["--platform", "simulated", "--nodes", "3"],
     "another name": ["--name", "ai", "--namespace", "inference"],
     "tokens": ["--admission", "tokens", *STORE],
     "tokens in PostgreSQL": [
         "--admission", "tokens", *STORE, "--database", "postgresql://issuer@db.example/issuer",
     ],
-    "a shared store": STORE,
     "machines outside": ["--node-url", "http://10.0.0.7:8080", "--node-url", "http://10.0.0.8:8080"],
-    "signers": ["--release-signers", "5", "--status-signers", "3"],
 }  # fmt: skip
 
 

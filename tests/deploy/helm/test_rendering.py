@@ -1,5 +1,7 @@
 """The real engine renders every shape; Kubernetes' own schemas know every member of it."""
 
+import json
+
 import pytest
 
 from tests.deploy.helm.charting import CHART, answer, engine, matrix, of_kind, render
@@ -22,7 +24,8 @@ ELSEWHERE = {
 @pytest.mark.parametrize("version", VERSIONS)
 def test_kubernetes_knows_every_member(version: str):
     found = [one for every in matrix().values() for one in every if one["kind"] not in ELSEWHERE]
-    assert [text for text in engine("check", version, found) if text] == []
+    different = {json.dumps(one, sort_keys=True): one for one in found}
+    assert [text for text in engine("check", version, [*different.values()]) if text] == []
 
 
 def test_the_schemas_refuse_a_misspelt_member():

@@ -147,6 +147,16 @@ def test_the_status_is_renewed_again_and_again(service: Service):
     assert json.loads(shown)["status"]["sequence"] == 2
 
 
+def test_an_issuer_begins_with_a_key(service: Service):
+    issuer = service.cluster.start("bank-issuer")
+    issuer.wait("readinessProbe")
+    config = "/etc/openpcc/issuer.toml"
+    shown = issuer.run("openpcc-issuer", "keys", "list", "--json", "--config", config)
+    assert json.loads(shown)["state"] == "in use"
+    assert issuer.stop() == 0
+    issuer.remove()
+
+
 def test_nodes_reach_nobody(service: Service):
     node, log = service.pods["openpcc-node-1"], service.pods["openpcc-log"]
     with pytest.raises(AssertionError, match=r"unreachable|not known|resolution"):

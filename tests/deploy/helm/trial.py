@@ -12,7 +12,7 @@ from openpcc.cli import local_ca
 from tests.deploy import containers
 from tests.deploy.helm.charting import Object, render
 from tests.deploy.helm.kubelet import podman
-from tests.deploy.helm.values import Values, together
+from tests.deploy.helm.values import ISSUER, Values, together
 
 SERVICE, NAMESPACE = "chat.example", "openpcc"
 WITNESSES = ("w1", "w2")
@@ -62,7 +62,8 @@ class Trial:
         for name in WITNESSES:
             words += ["--witness-url", f"http://{name}-witness:8091"]
         command("openpcc", "init", folder, *words)
-        names = {"relay": ["openpcc-relay"], "proxy": ["openpcc-proxy"], "ingress": [LOG]}
+        names = {"relay": ["openpcc-relay"], "proxy": ["openpcc-proxy"], "ingress": [LOG],
+                 "issuer": ["bank-issuer"]}  # fmt: skip
         found = cls(folder=folder, ca=local_ca.make(names, now=int(time.time())))
         found.make_image()
         return found
@@ -124,14 +125,16 @@ class Trial:
         return text.replace("http://openpcc", "https://openpcc") + 'ca = "tls/ca.crt"\n'
 
     def objects(self, values: Values) -> list[Object]:
-        """Render the operator's release, those of the witnesses, and the Ingress's controller."""
+        """Render the operator's release, those of others, and the Ingress's controller."""
         file = str(self.folder / "operator/values.yaml")
         found = render(values, file=file, namespace=NAMESPACE) + ingress()
         for number, name in enumerate(WITNESSES, 1):
             role = self.role(f"witness-{number}/witness.toml", f"witness-{number}")
             values = together(IMAGES, BEGIN, {"witness": role})
             found += render(values, name=name, namespace=NAMESPACE)
-        return found
+        issuer = {"issuer": {"enabled": True, "config": TLS + ISSUER}}
+        issuer["tls"] = {"issuer": "openpcc-issuer-tls"}
+        return found + render(together(IMAGES, BEGIN, issuer), name="bank", namespace=NAMESPACE)
 
     def secrets(self) -> dict[str, dict[str, bytes]]:
         """Give what `kubectl create secret --from-file` makes of the folders."""
