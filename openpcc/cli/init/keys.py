@@ -6,6 +6,7 @@ process is the only place where they were ever side by side.
 
 import base64
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -17,6 +18,8 @@ from transparency_log.cosignature import CosignatureSigner
 from transparency_log.note import NoteSigner
 
 Key = Ed25519PrivateKey
+
+PASSWORDS = ("store", "database", "dashboard")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +33,8 @@ class Keys:
     service: Key = field(repr=False)
     token: str = field(repr=False)
     """Bearer token of the log's `POST /add`: spam control, and no more."""
+    passwords: Mapping[str, str] = field(repr=False)
+    """Of the servers beside ours: `store`, `database` and `dashboard`."""
     vendor: SimulatedVendor | None = field(repr=False)
     """Makes simulated machines; thrown away with this process. None: the machines are real."""
 
@@ -43,6 +48,7 @@ class Keys:
             status=_some(answers.status_signers),
             service=Key.generate(),
             token=secrets.token_urlsafe(32),
+            passwords={name: secrets.token_urlsafe(24) for name in PASSWORDS},
             vendor=SimulatedVendor.create(now) if answers.platforms == ("simulated",) else None,
         )
 

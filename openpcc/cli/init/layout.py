@@ -7,7 +7,6 @@ status-signer-N/     one person each       tls/              certificates of a t
 witness-N/           one operator each
 """
 
-import secrets
 from collections.abc import Iterator
 
 from openpcc.cli import service_files, toml
@@ -37,7 +36,8 @@ def files(found: Deployment) -> list[File]:
         *_tls(found),
     ]
     if found.answers.kind is Kind.COMPOSE:
-        made.append(_password("operator/grafana/password"))
+        password = found.keys.passwords["dashboard"] + "\n"
+        made.append(File(path="operator/grafana/password", data=password, secret=True))
     return made
 
 
@@ -109,10 +109,6 @@ def _relay(found: Deployment) -> File:
         "openpcc-relay: sees client addresses, so another operator than the gateway's runs it."
     )
     return File(path="relay/relay.toml", data=toml.write(table, comment=comment))
-
-
-def _password(path: str) -> File:
-    return File(path=path, data=secrets.token_urlsafe(24) + "\n", secret=True)
 
 
 def _tls(found: Deployment) -> Iterator[File]:

@@ -99,6 +99,14 @@ def _url(*schemes: str) -> Callable[[str], Expected]:
     return check
 
 
+def _database(text: str) -> Expected:
+    expected = "postgresql://USER@HOST/DATABASE, without a password"
+    if _url("postgresql")(text) is not None:
+        return expected
+    parts = urlsplit(text)
+    return None if parts.username and len(parts.path) > 1 else expected
+
+
 def _network(text: str) -> Expected:
     try:
         ipaddress.IPv4Network(text)
@@ -152,7 +160,7 @@ QUESTIONS = (
     Question(name="store", help="Valkey server that gateways share: redis[s]://HOST",
              check=_url("redis", "rediss")),
     Question(name="database", help="the issuer's PostgreSQL: postgresql://USER@HOST/DATABASE",
-             check=_url("postgresql")),
+             check=_database),
     Question(name="first_port", help="kind local: first of the ports (default: 8000)",
              form=Form.NUMBER, low=1024, high=65535 - PORTS_USED),
 )  # fmt: skip

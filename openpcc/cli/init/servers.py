@@ -1,7 +1,6 @@
 """The operator's folders: log, publisher, gateway, issuer and nodes. Pure."""
 
 import re
-import secrets
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -84,7 +83,7 @@ def _gateway(found: Deployment) -> Iterator[File]:
     )  # fmt: skip
     yield File(path=f"{folder}/gateway.toml", data=toml.write(table, comment="openpcc-gateway"))
     if answers.store is not None:
-        secret = secrets.token_urlsafe(24)
+        secret = found.keys.passwords["store"]
         yield File(path=f"{folder}/secrets/store.password", data=secret + "\n", secret=True)
         user = urlsplit(answers.store).username or "default"
         text = VALKEY.format(user=user, password=secret)
@@ -109,7 +108,7 @@ def _issuer(found: Deployment) -> Iterator[File]:
     database: Table = {"kind": "sqlite", "path": f"{place.state}/issuer.db"}
     if answers.database is not None:
         database = {"kind": "postgres", "dsn": "secrets/postgres.dsn"}
-        password = secrets.token_urlsafe(24)
+        password = found.keys.passwords["database"]
         dsn = re.sub(r"^(postgresql://[^@/]+)@", rf"\1:{password}@", answers.database)
         yield File(path=f"{folder}/secrets/postgres.dsn", data=dsn + "\n", secret=True)
         yield File(path="operator/postgres/password", data=password + "\n", secret=True)

@@ -47,6 +47,10 @@ def test_a_service_that_people_rely_on_has_more_release_signers_and_no_simulated
         ({**SERVICE, "relay_urls": ['https://r"x.example']}, ["relay_urls"]),
         ({**SERVICE, "witness_urls": ["http://w"], "witnesses": 2}, ["witness_urls", "expected 2"]),
         ({**SERVICE, "kind": "kubernetes", "admission": "tokens"}, ["store", "Valkey"]),
+        ({**SERVICE, "database": "postgresql://pg.example/i"}, ["database", "USER@HOST"]),
+        ({**SERVICE, "database": "postgresql://[pg"}, ["database", "USER@HOST"]),
+        ({**SERVICE, "log_url": "https://[log"}, ["log_url", "HOST"]),
+        ({**SERVICE, "database": "postgresql://i@pg.example"}, ["database", "DATABASE"]),
         ({**SERVICE, "gateway_cidrs": ["10.0.0.1/8"]}, ["gateway_cidrs", "10.1.0.0/24"]),
     ],
 )  # fmt: skip
