@@ -7,7 +7,7 @@ import pytest
 
 from tests.node_image.build.conftest import Built
 
-pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1800)]
 
 
 def test_two_builds_are_the_same_bytes(root: Path, built: Built):
