@@ -84,6 +84,13 @@ resource "google_compute_instance" "node" {
     }
   }
 
+  dynamic "reservation_affinity" {
+    for_each = var.provisioning == "FLEX_START" ? ["NO_RESERVATION"] : []
+    content {
+      type = reservation_affinity.value
+    }
+  }
+
   # Another image or other settings are another node: never a disk changed below a running one.
   lifecycle {
     replace_triggered_by = [google_compute_image.node.id, google_compute_disk.host[count.index].id]
