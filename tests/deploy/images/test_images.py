@@ -29,7 +29,10 @@ BUILDERS = re.compile(
     r"(^|/)(gcc|g\+\+|cc|c\+\+|clang|tcc|ld|as|make|cmake|rustc|cargo|go|[^/]*-gcc(-[0-9]+)?)$"
 )
 PRIVATE = re.compile(r"\.(key|p12|pfx)$|(^|/)(\.git|\.env|\.netrc|id_[a-z0-9]+|pip\.conf)$")
-TESTS = re.compile(r"site-packages/tests(/|$)|(^|/)test_[a-z_]+\.py$")
+TESTS = re.compile(
+    r"site-packages/(tests|bench)(/|$)"
+    r"|site-packages/(attestation|gateway|node_image|openpcc|transparency_log)/(.*/)?test_[^/]*$"
+)
 
 MOST = {SERVER: 300, NODE: 400}
 """Megabytes; what was built on 2026-11-21 had 265 and 340."""
