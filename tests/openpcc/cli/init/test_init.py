@@ -29,9 +29,7 @@ from transparency_log.strict_json import b64decode
 
 STORES = ("--store", "rediss://gate@valkey.example", "--database", "postgresql://i@pg.example/i")
 FLAGS = {
-    "local": ("--kind", "local"),
     "local-tokens": ("--kind", "local", "--admission", "tokens", "--nodes", "1"),
-    "compose": ("--kind", "compose"),
     "compose-tokens": ("--kind", "compose", "--admission", "tokens"),
     "kubernetes": ("--kind", "kubernetes", "--platform", "sev-snp", "--platform", "tdx"),
     "kubernetes-tokens": ("--kind", "kubernetes", "--admission", "tokens", *STORES[:2]),
