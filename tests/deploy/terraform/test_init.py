@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml  # type: ignore[import-untyped]
 
+from tests.deploy.helm.charting import of_kind, render
 from tests.deploy.terraform import inputs
 from tests.deploy.terraform.running import Terraform, write_variables
 
@@ -66,7 +67,9 @@ def test_init_drives_an_example(terraform: Terraform, deployment: Path, disks: P
     assert len(addresses) == 2
     nodes = tomllib.loads(said["publisher_nodes"])["nodes"]
     assert [one["url"] for one in nodes] == [f"http://{one}:8080" for one in addresses]
-    assert yaml.safe_load(said["chart_values"]) == {"nodes": {"external": addresses}}
+    values = yaml.safe_load(said["chart_values"])
+    (slices,) = of_kind(render({"service": "chat.example", **values}), "EndpointSlice")
+    assert [one["addresses"][0] for one in slices["endpoints"]] == addresses
     if example == "gcp":
         publisher = deployment / "operator" / "publisher" / "publisher.toml"
         assert tomllib.loads(publisher.read_text())["nodes"] == nodes
