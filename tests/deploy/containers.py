@@ -5,6 +5,7 @@ No image registry is reached: the base is a Debian of the same release, made by 
 between runs; an image is built again when something of it has changed.
 """
 
+import functools
 import hashlib
 import os
 import shutil
@@ -38,7 +39,7 @@ refuses machines that have both versions of them."""
 WRAPPER = """\
 #!/bin/sh
 export CONTAINERS_CONF={store}/containers.conf
-exec {podman} --root {store}/root --runroot {store}/run "$@"
+exec {podman} --root {store}/root --runroot {store}/run{driver} "$@"
 """
 
 
@@ -51,9 +52,21 @@ def podman() -> Path:
     (STORE / "networks").mkdir(exist_ok=True)
     (STORE / "containers.conf").write_text(SETTINGS.format(store=STORE))
     wrapper = STORE / "bin" / "podman"
-    wrapper.write_text(WRAPPER.format(store=STORE, podman=found))
+    wrapper.write_text(WRAPPER.format(store=STORE, podman=found, driver=driver()))
     wrapper.chmod(0o755)
     return wrapper
+
+
+@functools.cache
+def driver() -> str:
+    """Choose how layers are stored: one overlay does not go on another, as in a container.
+
+    Podman's own choice is overlay.
+    """
+    asked = subprocess.run(
+        ["/usr/bin/stat", "-f", "-c", "%T", STORE], capture_output=True, text=True, check=True
+    )
+    return " --storage-driver vfs" if asked.stdout.strip() == "overlayfs" else ""
 
 
 def run(*words: str | Path, seconds: float = 120, check: bool = True) -> str:
