@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.config import GatewayConfig, PublisherConfig, RelayConfig
@@ -181,6 +181,7 @@ VALUES = st.recursive(
         VALUES,
     ),
 )  # fmt: skip
+@settings(deadline=None)  # it writes files
 def test_any_table_is_read_or_refused_in_lines(
     tmp_path_factory: pytest.TempPathFactory,
     kind: type[GatewayConfig],

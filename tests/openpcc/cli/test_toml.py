@@ -3,7 +3,7 @@
 import tomllib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openpcc.cli import toml
@@ -22,6 +22,7 @@ TABLES: st.SearchStrategy[dict[str, object]] = st.recursive(
 
 
 @given(TABLES)
+@settings(deadline=None)
 def test_any_table_is_read_as_it_was_written(table: dict[str, object]) -> None:
     assert tomllib.loads(toml.write(table, comment="two\nlines")) == table
 

@@ -26,7 +26,7 @@ VALUES: st.SearchStrategy[dict[str, object]] = st.dictionaries(
 
 
 @given(VALUES)
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @example({"a": {}, "b": [], "c": "x\n", "d": "x\n\n y\n", "e": " x\ny\n", "f": "x\ny"})
 def test_any_values_are_read_as_they_were_written(values: Mapping[str, object]) -> None:
     assert real.safe_load(yaml.write(values, comment="two\nlines")) == (values or None)

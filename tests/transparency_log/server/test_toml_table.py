@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from transparency_log.errors import ConfigurationError
@@ -36,6 +36,7 @@ def take(found: Table) -> list[object]:
 
 
 @given(st.dictionaries(KEYS, VALUES))
+@settings(deadline=None)
 def test_any_table_is_read_whole_or_refused_with_a_line_for_each_key(
     values: dict[str, object],
 ) -> None:

@@ -1,7 +1,7 @@
 """openpcc/cli/init/answers.py: what is decided, and everything wrong named at once."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openpcc.cli.init.answers import Answers, decide
@@ -95,6 +95,7 @@ NAMES = st.sampled_from([one.name for one in QUESTIONS]) | st.text(max_size=6)
         },
     )
 )  # fmt: skip
+@settings(deadline=None)
 def test_any_answers_are_decided_or_refused(given):
     try:
         found = decide(given)
