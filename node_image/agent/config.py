@@ -12,6 +12,7 @@ from pathlib import Path
 
 from node_image.agent.errors import ConfigurationError
 from node_image.agent.toml_table import TomlTable, read_table
+from transparency_log.server.problems import found, wrong
 
 PYTHON = "engine_python"
 """Key of the engine's interpreter."""
@@ -154,7 +155,8 @@ def _model(table: TomlTable) -> Model:
     if text is not None and re.fullmatch(r"[0-9a-f]{64}", text, re.ASCII):
         digest = bytes.fromhex(text)
     elif text:
-        table.refuse("digest", "write 64 hex digits, as `node_image.measure model` gives them")
+        expected = "64 hex digits, as `node_image.measure model` gives them"
+        table.refuse("digest", wrong(expected=expected, found=found(text)))
     table.end()
     return Model(name=name, path=path, digest=digest)
 
@@ -163,7 +165,8 @@ def _engine(table: TomlTable, path: Path) -> tuple[Path | None, str]:
     """Take the engine's interpreter and name."""
     engine, text = table.choice("engine", ENGINES, Image.engine), table.optional_text(PYTHON)
     if engine == "vllm" and text is None:
-        table.refuse(PYTHON, "name the interpreter of vLLM's own environment")
+        expected = "the interpreter of vLLM's own environment"
+        table.refuse(PYTHON, wrong(expected=expected, found="nothing", remedy="add it"))
     if not text:
         return None, engine
     # Not resolved: a virtual environment is known by the path of its link, not by its target.
@@ -179,5 +182,7 @@ def _release(path: Path) -> bytes:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: cannot be read as text") from error
     if not re.fullmatch(r"[0-9a-f]{64}\n?", text):
-        raise ConfigurationError(f"{path}: put the 64 hex digits of the release's leaf hash there")
+        expected = "the 64 hex digits of the release's leaf hash"
+        text = wrong(expected=expected, found="something else", remedy="put them there")
+        raise ConfigurationError(f"{path}: {text}")
     return bytes.fromhex(text.strip())
