@@ -45,7 +45,9 @@ exec {podman} --root {store}/root --runroot {store}/run{driver} "$@"
 
 def podman() -> Path:
     """Give the command; skips where there is none, or no right to use it."""
-    found = shutil.which("podman", path=f"{os.environ['PATH']}:/usr/bin")
+    own = str(STORE / "bin")  # where we are called by what we called
+    folders = [one for one in os.environ["PATH"].split(":") if one != own]
+    found = shutil.which("podman", path=":".join([*folders, "/usr/bin"]))
     if found is None or os.geteuid() != 0:
         pytest.skip("podman is not installed, or not run as root")
     (STORE / "bin").mkdir(parents=True, exist_ok=True)
