@@ -73,9 +73,11 @@ fuzz: setup                 ## every parser of evidence, two minutes each (SECON
 soak-log: setup             ## kill a real log under load, 200 rounds (SOAK=…), and judge its files
 	@$(BIN)/python tests/soak/soak_log.py --rounds $(SOAK)
 
-ci-full: setup vllm         ## what needs more: the journeys on vLLM, logits, fuzzing and soak in short
+ci-full: setup vllm $(DEPLOY)/.stamp ## what needs more: vLLM, the node's image, deployments, fuzzing and soak in short
 	@$(BIN)/python -m pytest -m vllm
-	@$(BIN)/python -m pytest -n 2 -m "long and not vllm and not deploy"
+	@$(BIN)/python -m pytest -n 2 -m "long and not vllm and not deploy" --ignore tests/node_image/build
+	@$(BIN)/python -m pytest -m long tests/node_image/build
+	@$(BIN)/python -m pytest -m deploy
 	@$(BIN)/python tests/soak/soak_log.py --rounds 10
 	@$(BIN)/python tests/fuzz/run.py --all --seconds 2 --crashes fuzz-crashes
 
