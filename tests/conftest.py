@@ -4,6 +4,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# No test is timed: on a machine that others use, time says nothing about the code.
+settings.register_profile("openpcc", deadline=None)
+settings.load_profile("openpcc")
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
