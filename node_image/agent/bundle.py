@@ -98,13 +98,19 @@ def read(path: Path) -> Bundle:
         raise ConfigurationError(f"{path}: {error.strerror}") from error
 
 
+def attached(device: str) -> str:
+    """Give a disk's name if it is there. Raises: ConfigurationError."""
+    if not Path(device).is_block_device():
+        raise ConfigurationError(f"{device}: no disk; attach the bundle, named {NAME}")
+    return device
+
+
 def main() -> None:
     """Run the command line: become the program that opens it."""
-    try:
-        path, device = sys.argv[1:]
-        command = read(Path(path)).opening(device)
-    except ValueError:
+    if len(sys.argv) != 3:
         sys.exit("usage: python -m node_image.agent.bundle BUNDLE.JSON DEVICE")
+    try:
+        command = read(Path(sys.argv[1])).opening(attached(sys.argv[2]))
     except ConfigurationError as error:
         sys.exit(f"openpcc-node: {error}")
     os.execv(command[0], command)  # noqa: S606 - a fixed program, arguments of the image

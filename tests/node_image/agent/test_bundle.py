@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from node_image.agent.bundle import Bundle, read
+from node_image.agent.bundle import Bundle, attached, read
 from node_image.agent.errors import ConfigurationError
 
 SAID = {
@@ -72,3 +72,16 @@ def test_any_bytes_give_a_bundle_or_a_configuration_error(data: bytes):
 def test_an_image_without_bundle_says_so(tmp_path: Path):
     with pytest.raises(ConfigurationError, match=r"bundle\.json: No such file"):
         read(tmp_path / "bundle.json")
+
+
+def test_a_host_that_attaches_no_bundle_is_told_so(tmp_path: Path):
+    (tmp_path / "openpcc-bundle").write_bytes(b"a file, and no disk")
+    for path in (tmp_path / "openpcc-bundle", tmp_path / "none"):
+        with pytest.raises(ConfigurationError, match="attach the bundle, named openpcc-bundle"):
+            attached(str(path))
+
+
+def test_what_opens_it_says_on_the_console_why_it_did_not(root: Path):
+    units = root / "node_image/build/mkosi.profiles/gpu/mkosi.extra/etc/systemd/system"
+    lines = (units / "openpcc-bundle.service").read_text().splitlines()
+    assert {"Environment=SYSTEMD_LOG_TARGET=console", "StandardError=journal+console"} <= set(lines)
