@@ -6,7 +6,8 @@ Paths are relative to the configuration file that names them, or what containers
     /var/lib/openpcc       state
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import assert_never
 
 from openpcc.cli.init.answers import Answers
@@ -38,6 +39,12 @@ CALLS = {"relay": "gateway", "gateway": "publisher", "publisher": "issuer"}
 
 STATE = "/var/lib/openpcc"
 
+BALANCED = frozenset({"relay", "gateway", "issuer"})
+"""What stands behind a balancer, of which there may be several."""
+
+LEAVING = {"notice": 10, "drain": 60}
+"""Seconds: longer than a balancer takes to look, then what most streams take to end."""
+
 TLS_FILES = {
     Kind.LOCAL: ("{up}tls/{role}.pem", "{up}tls/{role}.key", "{up}tls/ca.pem"),
     Kind.COMPOSE: ("/etc/ssl/openpcc.pem", "/etc/ssl/openpcc.key", "/etc/ssl/openpcc-ca.pem"),
@@ -62,12 +69,15 @@ class Place:
     key: str | None = None
     ca: str | None = None
     """Root for the TLS it speaks to others; None: the system's."""
+    leaving: Mapping[str, int] = field(default_factory=dict)
+    """How it stops."""
 
     def settings(self, *, secure: bool = True) -> dict[str, object]:
         """Give what a configuration says of it."""
         where: dict[str, object] = {"listen": self.listen, "control": self.control}
         if secure:
             where |= {"tls_certificate": self.certificate, "tls_key": self.key, "ca": self.ca}
+            where |= self.leaving
         return where
 
 
@@ -88,6 +98,7 @@ class Places:
             certificate=certificate,
             key=key,
             ca=ca,
+            leaving=LEAVING if role in BALANCED and not self.answers.kind.trial else {},
         )
 
     def for_users(self, role: str) -> str:

@@ -26,7 +26,7 @@ class Step:
     servers: bool = False
 
 
-FIRST_WITHOUT = ("gateway", "publisher", "status", "tests")
+FIRST_WITHOUT = ("gateway", "publisher", "nodes.simulated", "status", "tests")
 """Roles of the chart that wait for a release."""
 
 INSTALLED = "/etc/openpcc"
@@ -244,7 +244,8 @@ def _kubernetes(answers: Answers, places: Places, model_folder: str) -> Iterator
     later = " ".join(f"--set {one}.enabled=false" for one in FIRST_WITHOUT)
     yield Step(
         title="Make the Secrets",
-        text="Of the operator's folders; witnesses and relay do the same with theirs.",
+        text="Of the operator's folders; witnesses and relay do the same with theirs."
+        + _certificate(answers),
         commands=cluster.secrets(answers),
     )
     yield Step(
@@ -265,3 +266,13 @@ def _kubernetes(answers: Answers, places: Places, model_folder: str) -> Iterator
         ],
     )
     yield _chat(answers)
+
+
+def _certificate(answers: Answers) -> str:
+    if not answers.tokens:
+        return ""
+    return (
+        f" Beside them the issuer needs the Secret {answers.name}-issuer-tls, of type "
+        f"kubernetes.io/tls, for {answers.name}-issuer, and every role the ConfigMap {answers.name}-ca "
+        "with its root as ca.crt: cert-manager makes both, or you."
+    )
