@@ -273,6 +273,6 @@ def _certificate(answers: Answers) -> str:
         return ""
     return (
         f" Beside them the issuer needs the Secret {answers.name}-issuer-tls, of type "
-        f"kubernetes.io/tls, for {answers.name}-issuer, and every role the ConfigMap {answers.name}-ca "
-        "with its root as ca.crt: cert-manager makes both, or you."
+        f"kubernetes.io/tls, for {answers.name}-issuer, and every role the ConfigMap "
+        f"{answers.name}-ca with its root as ca.crt: cert-manager makes both, or you."
     )
