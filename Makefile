@@ -111,4 +111,6 @@ lock: setup                 ## refresh the hash-locked list (needs uv)
 	   --extra issuer --extra keystore --group dev -o $(LOCK)
 
 clean:                      ## remove what the targets made
+	@if [ -x build/podman/bin/podman ]; then build/podman/bin/podman rm -fa && build/podman/bin/podman rmi -fa; fi >/dev/null
+	@rm -rf build/podman build/wheels
 	@rm -rf $(VENV) $(VLLM) $(PEERS) $(DEPLOY) fuzz-crashes .pytest_cache .mypy_cache .ruff_cache .hypothesis
