@@ -161,6 +161,12 @@ def test_modules_are_loaded_that_are_made_and_kept(recipe: Path, profile: Path):
         assert not any(re.search(one, other) for one in kept), other
 
 
+def test_modules_are_entered_where_mkosi_looks_for_them(profile: Path):
+    script = profile / "mkosi.postinst.chroot"
+    assert 'do depmod "${kernel##*/}"; done' in script.read_text()
+    assert script.stat().st_mode & 0o111
+
+
 def test_nothing_signs_modules_by_itself(profile: Path):
     packages = values(profile / "mkosi.conf", "Content", "BuildPackages")
     assert "nvidia-open-kernel-source" in packages
