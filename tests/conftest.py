@@ -54,3 +54,11 @@ def pytest_make_collect_report(collector):
         report.outcome = "failed"
         report.longrepr = f"{collector.nodeid}: skipped under CI: {report.longrepr[2]}"
     return report
+
+
+def pytest_collection_modifyitems(items):
+    """Give long tests the time that a loaded machine takes: what ends a hang is not a figure."""
+    for item in items:
+        long = item.get_closest_marker("long") or item.get_closest_marker("deploy")
+        if long and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(600))

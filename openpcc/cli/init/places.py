@@ -92,7 +92,7 @@ class Places:
         certificate, key, ca = self._tls(role)
         return Place(
             listen=self._address(role, number, PORTS[role]),
-            control=self._address(role, number, CONTROL[role]),
+            control=self._control(role, number),
             url=self._url(role, number),
             state="state" if self._local else STATE,
             certificate=certificate,
@@ -156,6 +156,12 @@ class Places:
     def _address(self, role: str, number: int, port: int) -> str:
         host = "127.0.0.1" if self._local else "0.0.0.0"  # noqa: S104 -- containers and machines
         return f"{host}:{self._port(role, number, port)}"
+
+    def _control(self, role: str, number: int) -> str:
+        """Health is for the machine itself; but a node is asked by others, through its firewall."""
+        if self.answers.kind is Kind.MACHINES and role != "node":
+            return f"127.0.0.1:{CONTROL[role]}"
+        return self._address(role, number, CONTROL[role])
 
     def _port(self, role: str, number: int, port: int) -> int:
         if not self._local:

@@ -40,7 +40,8 @@ write "$folder" >"$folder/nodes"
 for node in "$@"; do
   grep -qxF -- "$node" "$folder/nodes" || { echo "define.sh: no node $node; there are:" >&2; cat "$folder/nodes" >&2; exit 2; }
 done
-# What lies on the host is what the release names, or nothing is defined.
+# The disks on the host are those of the release, or nothing is defined. Kernel image and firmware of
+# a direct boot are not looked at here: the hardware measures them, and clients refuse others.
 output files | jq -er 'to_entries[] | "\(.value)  \(.key)"' | ssh -- "$host" sha256sum --check --strict --quiet
 virsh() { command virsh --connect "qemu+ssh://$host/system" "$@"; }
 virsh nwfilter-define "$folder/filter.xml"

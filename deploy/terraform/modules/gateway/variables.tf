@@ -24,8 +24,8 @@ variable "config" {
     error_message = "config: write listen = \"0.0.0.0:8001\" for a gateway, \"0.0.0.0:8000\" for a relay."
   }
   validation {
-    condition     = can(regex(format("(?m)^control = \"0\\.0\\.0\\.0:%s\"$", var.role == "relay" ? "9000" : "9001"), var.config))
-    error_message = "config: write control = \"0.0.0.0:9001\" for a gateway, \"0.0.0.0:9000\" for a relay."
+    condition     = can(regex(format("(?m)^control = \"(127\\.0\\.0\\.1|0\\.0\\.0\\.0):%s\"$", var.role == "relay" ? "9000" : "9001"), var.config))
+    error_message = "config: write control = \"127.0.0.1:9001\" for a gateway, \"127.0.0.1:9000\" for a relay; 0.0.0.0 only where a firewall closes that port to all but your monitoring."
   }
 }
 

@@ -71,7 +71,7 @@ resource "google_compute_instance" "node" {
 
   scheduling {
     on_host_maintenance         = "TERMINATE"
-    automatic_restart           = var.provisioning == "STANDARD"
+    automatic_restart           = false
     provisioning_model          = var.provisioning
     preemptible                 = var.provisioning == "SPOT"
     instance_termination_action = { SPOT = "STOP", FLEX_START = "DELETE", STANDARD = null }[var.provisioning]

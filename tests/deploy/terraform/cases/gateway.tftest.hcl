@@ -44,10 +44,17 @@ run "refuses_the_relays_port_for_a_gateway" {
   expect_failures = [var.config]
 }
 
-run "refuses_a_control_port_of_loopback" {
+run "takes_a_control_port_of_the_machine_itself" {
   command = plan
   variables {
     config = "listen = \"0.0.0.0:8001\"\ncontrol = \"127.0.0.1:9001\"\n"
+  }
+}
+
+run "refuses_a_control_port_of_another_role" {
+  command = plan
+  variables {
+    config = "listen = \"0.0.0.0:8001\"\ncontrol = \"127.0.0.1:9000\"\n"
   }
   expect_failures = [var.config]
 }
