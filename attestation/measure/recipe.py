@@ -18,7 +18,10 @@ BLOCK = 512
 """Bytes of a block."""
 
 REGULAR = b"0"
-"""Type of a file; folders are the others that a recipe has."""
+"""Type of a file."""
+
+FOLDER = b"5"
+"""Type of a folder."""
 
 SIZE = re.compile(rb"([0-7]{11})[ \0]")
 """How a size is written."""
@@ -47,7 +50,13 @@ def _files(file: Artifact) -> Iterator[tuple[str, bytes]]:
             file.refuse("is no tar file of the ustar kind")
         length = int(size[1], 8)
         data = file.cut(offset + BLOCK, length, "file in a tar file")
-        if head[156:157] == REGULAR:
+        kind = head[156:157]
+        if kind not in (REGULAR, FOLDER):
+            # Others can name a file too, and whoever unpacks them would read another one.
+            file.refuse(
+                f"has an entry of type {kind!r}; files and folders alone are read alike by all"
+            )
+        if kind == REGULAR:
             folder, name = (
                 part.split(b"\0")[0].decode("latin-1") for part in (head[345:500], head[:100])
             )

@@ -135,6 +135,7 @@ cp -r $recipe/mkosi.* $recipe/unpack.py $recipe/programs.txt "$work/"
 of() { "$python" -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$2" <"$1"; }
 if [[ $profile == gpu ]]; then
   settings=$recipe/mkosi.profiles/gpu/image.toml model=$(of "$bundle/bundle.json" model)
+  [[ $model =~ ^[a-z0-9][a-z0-9.-]{0,63}$ ]] || die "$bundle/bundle.json: model: expected a name of a-z 0-9 . -"
   cp "$bundle/bundle.json" "$work/openpcc/"
   cp "$bundle/models/$model.json" "$scratch/model.json"
   mkdir "$work/mkosi.profiles/gpu/mkosi.extra/usr/lib/openpcc/bundle"

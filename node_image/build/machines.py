@@ -26,7 +26,7 @@ from typing import Any
 from attestation.errors import ArtifactError
 from attestation.measure.files import IMAGE_JSON, read_image
 from attestation.measure.firmware import MAX_FIRMWARE
-from attestation.measure.image import MAX_IMAGE_JSON, ImageFolder
+from attestation.measure.image import FILE, MAX_IMAGE_JSON, ImageFolder
 from attestation.strict_json import StrictJSONError, parse_object
 from node_image.build.inventory import write
 from node_image.build.lock import BuildError
@@ -64,6 +64,11 @@ class Machines:
             members.end()
         except StrictJSONError as error:
             raise BuildError(str(error)) from error
+        for name, path in files.items():
+            if not FILE.fullmatch(path):
+                raise BuildError(
+                    f"artifacts: {name}: expected a path beside {file}, found {path!r}"
+                )
         return cls(
             files={name: file.parent / path for name, path in files.items()},
             machines=json.loads(data)["machines"],
@@ -103,6 +108,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def _read(path: Path, limit: int) -> bytes:
     """Read a file of at most so many bytes; an event log has less than firmware."""
+    if path.is_symlink() or not path.is_file():
+        raise BuildError(f"{path}: expected a file, and no link to one")
     with path.open("rb") as file:
         data = file.read(limit + 1)
     if len(data) > limit:

@@ -23,6 +23,12 @@ done
 [[ ! -e $image/machines.json ]] || again+=(--machines "$image/machines.json")
 if [[ -e $image/release.toml ]]; then
   said() { sed -n "/^\[source\]/,\$s/^$1 = \"\(.*\)\"/\1/p" "$image/release.toml" | head -n 1; }
+  # The commit is the image's own word until it is what is checked out here.
+  here=$(git -C "$(dirname "$0")" rev-parse HEAD 2>/dev/null) || here="no checkout"
+  if [[ $here != "$(said commit)" || $(git -C "$(dirname "$0")" status --porcelain) ]]; then
+    echo "verify.sh: release.toml says commit $(said commit); here is $here, or changed files: check that commit out" >&2
+    exit 2
+  fi
   again+=(--source "$(said uri)" --commit "$(said commit)"
     --expires "$(sed -n 's/^expires = //p' "$image/release.toml")")
 fi

@@ -165,7 +165,7 @@ def _lists(read: ReadFolder) -> Finding:
     try:
         said = recipe_files(read.found[RECIPE].artifact, frozenset(beside.values()))
     except ArtifactError as error:
-        return RELEASE.skipped("release.lists", str(error), required=False)
+        return RELEASE.failed("release.lists", str(error))
     wrong = [
         f"{name}: {said[file].hex()} expected, {read.found[name].sha256.hex()} found"
         for name, file in beside.items()

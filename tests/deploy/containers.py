@@ -43,6 +43,7 @@ exec {podman} --root {store}/root --runroot {store}/run{driver} "$@"
 """
 
 
+@functools.cache
 def podman() -> Path:
     """Give the command; skips where there is none, or no right to use it."""
     own = str(STORE / "bin")  # where we are called by what we called
@@ -54,8 +55,11 @@ def podman() -> Path:
     (STORE / "networks").mkdir(exist_ok=True)
     (STORE / "containers.conf").write_text(SETTINGS.format(store=STORE))
     wrapper = STORE / "bin" / "podman"
-    wrapper.write_text(WRAPPER.format(store=STORE, podman=found, driver=driver()))
-    wrapper.chmod(0o755)
+    # Put in its place whole: a shell that runs it, or is about to, keeps a program busy.
+    fresh = wrapper.with_name(f"podman.{os.getpid()}")
+    fresh.write_text(WRAPPER.format(store=STORE, podman=found, driver=driver()))
+    fresh.chmod(0o755)
+    fresh.replace(wrapper)
     return wrapper
 
 

@@ -166,6 +166,8 @@ def _contradictions(answers: Answers) -> Iterator[str]:
             yield f"{name}: expected {count}, one for each, found {len(urls)}"
     if answers.kind is Kind.LOCAL and answers.nodes > 5:
         yield f"nodes: expected at most 5 on one machine, found {answers.nodes}"
+    if answers.kind is Kind.MACHINES and (answers.store or "").startswith("redis://"):
+        yield "store: expected rediss://HOST between machines, found redis: its password travels"
     if answers.tokens and answers.store is None and answers.kind is not Kind.LOCAL:
         yield (
             "store: missing; with tokens, name the Valkey server that all gateways share: each "

@@ -83,6 +83,10 @@ def _fits(pattern: re.Pattern[str], expected: str) -> Callable[[str], Expected]:
     return lambda text: None if pattern.fullmatch(text) else expected
 
 
+_PLAIN = re.compile(r"[A-Za-z0-9:/@._~\[\]-]+")
+"""URLs stand in commands that people copy: nothing in them may mean something to a shell."""
+
+
 def _url(*schemes: str) -> Callable[[str], Expected]:
     expected = " or ".join(f"{scheme}://HOST" for scheme in schemes) + ", without a password"
 
@@ -93,7 +97,7 @@ def _url(*schemes: str) -> Callable[[str], Expected]:
         except ValueError:
             return expected
         bare = parts.password is None and not parts.query and not parts.fragment
-        plain = text.isascii() and text.isprintable() and not set(text) & set("\"'\\ ")
+        plain = _PLAIN.fullmatch(text)
         return None if right and bare and plain and not text.endswith("/") else expected
 
     return check

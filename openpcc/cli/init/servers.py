@@ -110,6 +110,9 @@ def _issuer(found: Deployment) -> Iterator[File]:
         database = {"kind": "postgres", "dsn": "secrets/postgres.dsn"}
         password = found.keys.passwords["database"]
         dsn = re.sub(r"^(postgresql://[^@/]+)@", rf"\1:{password}@", answers.database)
+        if not answers.kind.trial:
+            # libpq's default would give the password to whoever answers.
+            dsn += "?sslmode=verify-full&sslrootcert=system"
         yield File(path=f"{folder}/secrets/postgres.dsn", data=dsn + "\n", secret=True)
         yield File(path="operator/postgres/password", data=password + "\n", secret=True)
     table = service_files.issuer(

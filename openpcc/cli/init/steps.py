@@ -240,7 +240,7 @@ def _compose(answers: Answers) -> Iterator[Step]:
 
 def _kubernetes(answers: Answers, places: Places, model_folder: str) -> Iterator[Step]:
     chart = f"{answers.name} $OPENPCC/deploy/helm/openpcc -n {answers.namespace}"
-    values = "-f operator/values.yaml"
+    values = '-f operator/values.yaml --set image.repository="$IMAGE" --set image.digest="$DIGEST"'
     later = " ".join(f"--set {one}.enabled=false" for one in FIRST_WITHOUT)
     yield Step(
         title="Make the Secrets",
@@ -250,7 +250,8 @@ def _kubernetes(answers: Answers, places: Places, model_folder: str) -> Iterator
     )
     yield Step(
         title="Install the log",
-        text="`OPENPCC` is the source tree; deploy/helm/openpcc/README.md is the chart's page. The "
+        text="`OPENPCC` is the source tree, `IMAGE` and `DIGEST` the image of the servers as you "
+        "pushed it (deploy/images); deploy/helm/openpcc/README.md is the chart's page. The "
         "witnesses run before.",
         commands=[f"helm install {chart} {values} {later}"],
     )

@@ -67,3 +67,11 @@ def test_a_recipe_that_is_cut_is_refused(size: int) -> None:
     assert len(whole) > 3072
     with pytest.raises(ArtifactError, match="recipe: "):
         found(whole[:size])
+
+
+@pytest.mark.parametrize("kind", [tarfile.AREGTYPE, tarfile.SYMTYPE, tarfile.XHDTYPE, b"L", b"7"])
+def test_an_entry_that_programs_read_differently_is_refused(kind: bytes) -> None:
+    data = bytearray(tar([("other", b"b"), ("lock.json", b"a")]))
+    data[512 + 156 : 512 + 157] = kind
+    with pytest.raises(ArtifactError, match="has an entry of type"):
+        found(bytes(data))

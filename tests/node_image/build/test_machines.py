@@ -9,6 +9,8 @@ import pytest
 from attestation.measure.files import read_file, read_image
 from attestation.measure.firmware import MAX_FIRMWARE
 from node_image.build import inventory, machines
+from node_image.build.lock import BuildError
+from node_image.build.machines import Machines, add_machines
 from node_image.measure.main import main as measure
 from tests.fakes import image
 
@@ -99,3 +101,20 @@ def test_what_cannot_be_measured_is_refused(
     assert said in str(refused.value)
     assert (folder / "image.json").read_bytes() == before
     assert not (folder / "machines").exists()
+
+
+@pytest.mark.parametrize("path", ["/etc/hostname", "../OVMF.fd", "a/../../b", ""])
+def test_a_file_elsewhere_is_no_file_of_an_image(tmp_path: Path, path: str) -> None:
+    file = tmp_path / "machines.json"
+    file.write_text(json.dumps({"version": 1, "artifacts": {"firmware": path}, "machines": {}}))
+    with pytest.raises(BuildError, match="expected a path beside"):
+        Machines.read(file)
+
+
+def test_a_link_is_no_file_of_an_image(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "machines.json"
+    (tmp_path / "OVMF.fd").symlink_to("/etc/hostname")
+    machines = {"version": 1, "artifacts": {"firmware": "OVMF.fd"}, "machines": {}}
+    file.write_text(json.dumps(machines))
+    with pytest.raises(BuildError, match="no link to one"):
+        add_machines(folder, file)

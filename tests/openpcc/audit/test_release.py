@@ -310,6 +310,14 @@ def test_lists_beside_the_image_are_those_of_the_recipe(world: World, tmp_path: 
     assert wrong["files: release.lists"].startswith("lock: ")
 
 
+def test_lists_that_cannot_be_compared_are_not_passed_over(world: World, tmp_path: Path) -> None:
+    recipe = b"no tar file".ljust(1024, b".")
+    found = image.contents() | {"lock": b"a lock", "recipe": recipe}
+    said = replace(world.statement().recipe, sha256=hashlib.sha256(recipe).digest())
+    wrong = failed(audited(world, tmp_path / "image", found, recipe=said))
+    assert set(wrong) == {"files: release.lists"}
+
+
 def test_an_image_without_a_root_hash_fails(world: World, tmp_path: Path) -> None:
     found = image.contents() | {"uki": uki.uki({".cmdline": b"console=ttyS0"})}
     wrong = failed(audited(world, tmp_path / "image", found))

@@ -77,6 +77,19 @@ def test_a_password_is_refused_and_not_repeated():
         assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["log_url", "issuer_url", "store"])
+def test_no_url_means_anything_to_a_shell(name):
+    for text in (";id", "$(id)", "a|b", "&", "`id`", "a>b", "a\tb", "(a)", "*", "~a;"):
+        scheme = "rediss" if name == "store" else "https"
+        with pytest.raises(ConfigurationError, match=name):
+            decide({**SERVICE, name: f"{scheme}://h.example/{text}"})
+
+
+def test_no_password_of_a_store_travels_between_machines_in_the_clear():
+    with pytest.raises(ConfigurationError, match="rediss://HOST"):
+        decide({**SERVICE, "kind": "machines", "store": "redis://gate@valkey.example"})
+
+
 VALUES = st.none() | st.booleans() | st.integers(-3, 99999) | st.text(max_size=12) | st.lists(
     st.text(max_size=8) | st.integers() | st.sampled_from(["tdx", "simulated", "https://a"])
 )  # fmt: skip

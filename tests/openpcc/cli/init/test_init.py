@@ -175,7 +175,10 @@ def test_every_configuration_passes_its_programs_check(installed: Path) -> None:
 def check_issuer(config: Path) -> None:
     table = tomllib.loads(config.read_text())
     if table["database"]["kind"] == "postgres":  # no server is asked here
-        assert stat.S_IMODE((config.parent / "secrets/postgres.dsn").stat().st_mode) == 0o600
+        dsn = config.parent / "secrets/postgres.dsn"
+        assert stat.S_IMODE(dsn.stat().st_mode) == 0o600
+        verified = "sslmode=verify-full&sslrootcert=system" in dsn.read_text()
+        assert verified != ("@postgres/" in dsn.read_text())  # that of compose, on its own network
         text = config.read_text().replace('"postgres"', '"sqlite"')
         config.write_text(text.replace('dsn = "secrets/postgres.dsn"', 'path = "issuer.db"'))
     keys = config.parent / table["keys"]
