@@ -37,7 +37,6 @@ def secrets(answers: Answers) -> list[str]:
         f"{name}-log": "operator/log/secrets",
         f"{name}-publisher": "operator/publisher/secrets",
         f"{name}-gateway": "operator/gateway/secrets",
-        f"{name}-status": "status-signer-1",
     }
     if answers.tokens and answers.database is not None:
         sources[f"{name}-issuer"] = "operator/issuer/secrets/postgres.dsn"
@@ -45,9 +44,17 @@ def secrets(answers: Answers) -> list[str]:
     if answers.platforms == ("simulated",):
         for number in range(1, answers.nodes + 1):
             sources[f"{name}-machine-{number}"] = f"operator/nodes/machine-{number}"
-    create = f"kubectl -n {answers.namespace} create secret generic"
-    made = [f"{create} {one} --from-file={path}" for one, path in sources.items()]
+    made = [_secret(answers, one, path) for one, path in sources.items()]
     return [f"kubectl create namespace {answers.namespace}", *made]
+
+
+def status_secret(answers: Answers) -> str:
+    """Give the command for the status key, after its first status: what it signed goes along."""
+    return _secret(answers, f"{answers.name}-status", "status-signer-1")
+
+
+def _secret(answers: Answers, name: str, path: str) -> str:
+    return f"kubectl -n {answers.namespace} create secret generic {name} --from-file={path}"
 
 
 def _operator(found: Deployment, texts: Mapping[str, str], ohttp_keys: bytes) -> Values:

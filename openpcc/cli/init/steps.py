@@ -260,7 +260,10 @@ def _kubernetes(answers: Answers, places: Places, model_folder: str) -> Iterator
     proof = "publisher.files.release\\.proof=$(base64 -w0 operator/publisher/release.proof)"
     yield Step(
         title="Install the rest",
+        text="The status key takes along what it has signed, so that it never signs another of "
+        "that number; from now on the cluster has the only copy that signs.",
         commands=[
+            cluster.status_secret(answers),
             f'helm upgrade {chart} {values} --set "{proof}" '
             '--set nodes.release="$(cat operator/nodes/release)"',
             f"helm test {answers.name} -n {answers.namespace}",

@@ -140,3 +140,31 @@ def test_an_issuer_is_begun_with_its_first_key(tmp_path: Path):
     assert done.returncode == 0, done.stderr
     assert any(name.startswith("keys/0-") or name.endswith(".pem") for name in one.files())
     assert "issuer.db" in one.files()
+
+
+def renewal(folder: Path, *, before: str) -> Volume:
+    """Make the folders of the hourly renewal, with what its key has signed in the Secret."""
+    found = render(together(given.SERVICE, given.STATUS, {"begin": {"before": before}}))
+    (job,) = of_kind(found, "CronJob")
+    template = job["spec"]["jobTemplate"]["spec"]["template"]
+    (begin,) = [one for one in containers(template) if one["name"] == "begin"]
+    config, state = folder / "config", folder / "state"
+    (config / "secrets").mkdir(parents=True)
+    (config / "secrets/status.key.signed").write_text("status 7")
+    state.mkdir()
+    return Volume(config=config, state=state, script=begin["args"][0])
+
+
+def test_the_renewal_begins_with_what_its_key_has_signed(tmp_path: Path):
+    one = renewal(tmp_path, before=SOON)
+    assert one.run().returncode == 0
+    assert (one.state / "status.key.signed").read_text() == "status 7"
+    (one.state / "status.key.signed").write_text("status 8")
+    assert one.run().returncode == 0
+    assert (one.state / "status.key.signed").read_text() == "status 8"
+
+
+def test_a_renewal_that_lost_what_its_key_has_signed_stops(tmp_path: Path):
+    one = renewal(tmp_path, before=OVER)
+    assert one.run().returncode == 1
+    assert one.files() == []
