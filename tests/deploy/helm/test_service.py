@@ -108,13 +108,28 @@ def test_helm_test_sends_a_sealed_request(service: Service):
 
 
 def test_the_proxy_answers_as_an_openai_api(service: Service):
-    proxy = service.cluster.start("openpcc-proxy")
     context = ssl.create_default_context(cadata=service.trial.ca.root.decode())
     body = {"model": "demo", "messages": [{"role": "user", "content": "Say hello."}]}
-    answer = json.loads(ask(proxy, json.dumps(body), context))
+    proxy, said = answered(service.cluster, "openpcc-proxy", json.dumps(body), context)
+    answer = json.loads(said)
     assert answer["choices"][0]["message"]["content"]
     assert proxy.stop() == 0
     proxy.remove()
+
+
+def answered(
+    cluster: Cluster, name: str, body: str, context: ssl.SSLContext
+) -> tuple[Running, str]:
+    """Start a proxy and ask it. One that cannot verify the service ends, and is started again."""
+    for left in (2, 1, 0):
+        proxy = cluster.start(name)
+        try:
+            return proxy, ask(proxy, body, context)
+        except AssertionError:
+            if not left:
+                raise
+            proxy.remove()
+    raise AssertionError(name)
 
 
 def ask(proxy: Running, body: str, context: ssl.SSLContext) -> str:
