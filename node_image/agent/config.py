@@ -178,7 +178,8 @@ def _engine(table: TomlTable, path: Path) -> tuple[Path | None, str]:
 
 def _release(path: Path) -> bytes:
     try:
-        text = path.read_text("ascii")[:80]
+        with path.open("rb") as file:
+            text = file.read(80).decode("ascii")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: cannot be read as text") from error
     if not re.fullmatch(r"[0-9a-f]{64}\n?", text):

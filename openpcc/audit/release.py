@@ -160,11 +160,16 @@ def _lists(read: ReadFolder) -> Finding:
     """Judge lists by the recipe, which the release names."""
     artifacts = read.image.artifacts
     beside = {name: artifacts[name].file for name in LISTS if name in artifacts}
-    if RECIPE not in read.found or not beside:
-        return RELEASE.skipped("release.lists", "they are not beside it", required=False)
+    if RECIPE not in read.found:
+        return RELEASE.skipped("release.lists", "the recipe is not beside it", required=False)
+    hidden = {name: f"{name}.json" for name in LISTS if name not in beside}
     try:
-        said = recipe_files(read.found[RECIPE].artifact, frozenset(beside.values()))
+        said = recipe_files(
+            read.found[RECIPE].artifact, frozenset((*beside.values(), *hidden.values()))
+        )
     except ArtifactError as error:
+        if not beside:  # a recipe of another make, and no list to hold to it
+            return RELEASE.skipped("release.lists", str(error), required=False)
         return RELEASE.failed("release.lists", str(error))
     wrong = [
         f"{name}: {said[file].hex()} expected, {read.found[name].sha256.hex()} found"
@@ -172,6 +177,11 @@ def _lists(read: ReadFolder) -> Finding:
         if file in said and said[file] != read.found[name].sha256
     ]
     wrong += [f"{name}: not in the recipe" for name, file in beside.items() if file not in said]
+    wrong += [
+        f"{name}: in the recipe, and not in image.json" for name in hidden if hidden[name] in said
+    ]
+    if not wrong and not beside:
+        return RELEASE.skipped("release.lists", "neither has any", required=False)
     return RELEASE.judged("release.lists", wrong)
 
 

@@ -310,6 +310,14 @@ def test_lists_beside_the_image_are_those_of_the_recipe(world: World, tmp_path: 
     assert wrong["files: release.lists"].startswith("lock: ")
 
 
+def test_lists_of_the_recipe_cannot_be_left_out_beside_it(world: World, tmp_path: Path) -> None:
+    recipe = tar([("lock.json", b"a lock")])
+    said = replace(world.statement().recipe, sha256=hashlib.sha256(recipe).digest())
+    found = image.contents() | {"recipe": recipe}
+    wrong = failed(audited(world, tmp_path / "image", found, recipe=said))
+    assert wrong == {"files: release.lists": "lock: in the recipe, and not in image.json"}
+
+
 def test_lists_that_cannot_be_compared_are_not_passed_over(world: World, tmp_path: Path) -> None:
     recipe = b"no tar file".ljust(1024, b".")
     found = image.contents() | {"lock": b"a lock", "recipe": recipe}
